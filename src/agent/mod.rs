@@ -1,0 +1,1 @@
+//! Agent: the holder that keeps locks and sockets, and the worker that does the work.

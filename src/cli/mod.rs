@@ -1,0 +1,1 @@
+//! Command line: what was typed, and which room does it.

@@ -1,0 +1,3 @@
+//! Config: `config.toml`, read, layered, watched and edited.
+
+pub mod destination;

@@ -1,0 +1,1 @@
+//! Deliver: one task a destination, from the store's lanes to its backend.

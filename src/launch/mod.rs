@@ -1,0 +1,1 @@
+//! Launch: from `ccotel claude ARGS` to the real `claude`, by `exec`.

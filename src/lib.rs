@@ -1,0 +1,17 @@
+//! ccotel: Claude Code, counted.
+//!
+//! Data walks through the rooms in one direction: `launch → receive → record → store → deliver`, and
+//! `report` reads what the store kept. See ARCHITECTURE.md.
+
+pub mod agent;
+pub mod cli;
+pub mod config;
+pub mod deliver;
+pub mod exit;
+pub mod launch;
+pub mod paths;
+pub mod receive;
+pub mod record;
+pub mod report;
+pub mod store;
+pub mod tags;

@@ -1,0 +1,1 @@
+//! Report: questions to `history.db`, answered as tables or JSON.

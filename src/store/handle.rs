@@ -1,0 +1,329 @@
+//! The door to the store thread: every question it answers, and the types it answers with.
+//!
+//! The queue is bounded; a full queue makes `ingest` wait, which is what slows a sender down.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::record::{Batch, Event, Labels, PrivacyLevel};
+
+/// One OTLP request on its way to disk.
+#[derive(Debug)]
+pub struct Ingest {
+    /// Hash of the decompressed request body: a retried body counts once.
+    pub body_hash: u128,
+    pub batch: Batch,
+}
+
+/// What became of a request that may be answered with success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingested {
+    /// In a synced commit.
+    Stored,
+    /// The same body was stored before.
+    Duplicate,
+    /// Nothing in it was new (an idle cumulative export); nothing was written.
+    Unchanged,
+}
+
+/// Why a request could not be stored. The sender is told to come back in a second.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("the disk is full and nothing older could be dropped: {0}")]
+    DiskFull(String),
+    #[error("the store failed: {0}")]
+    Failed(String),
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
+/// What a destination can be sent. Each lane has a cursor of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    Samples,
+    Events,
+    Spans,
+}
+
+/// A place between two records of a lane: all rows below `row` are done, and `offset` records of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub row: i64,
+    pub offset: u32,
+}
+
+/// From where a destination that is new gets data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// What comes after this moment.
+    Now,
+    /// Everything that is kept.
+    All,
+    /// What was received at or after this time, in milliseconds since the epoch.
+    Time(i64),
+}
+
+/// A destination as the store needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationKey {
+    /// The configured name: the key of its cursors.
+    pub name: Arc<str>,
+    /// Labels above this level are taken away and the series summed; events are tightened to it.
+    pub privacy: PrivacyLevel,
+    pub lanes: Vec<Lane>,
+    /// Where to begin, if this destination has no cursors yet.
+    pub since: Since,
+}
+
+/// A stretch of one series: samples in ascending time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesSamples {
+    /// Sorted by name, with `__name__` and `instance`.
+    pub labels: Arc<Labels>,
+    /// When this series was 0, in milliseconds since the epoch.
+    pub start_ms: i64,
+    /// `(time in ms, value)`.
+    pub samples: Vec<(i64, f64)>,
+}
+
+/// What a batch holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Samples(Vec<SeriesSamples>),
+    /// In order of time.
+    Events(Vec<Event>),
+    /// Encoded `ResourceSpans`.
+    Spans(Vec<Vec<u8>>),
+}
+
+/// A range of a lane whose boundaries are on disk before it is sent: a crash replays the same bytes.
+#[derive(Clone, Debug)]
+pub struct FrozenBatch {
+    pub lane: Lane,
+    pub start: Cursor,
+    pub end: Cursor,
+    /// Sent before, with an unknown outcome.
+    pub replay: bool,
+    /// Records in it, for the books (changed samples, events, spans).
+    pub records: u64,
+    /// Reception time of the oldest of them, in milliseconds since the epoch.
+    pub oldest_ms: i64,
+    pub content: Content,
+}
+
+/// How a frozen batch ended, in records; the sum is the batch's `records`.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    pub delivered: u64,
+    pub expired: u64,
+    pub compacted: u64,
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// What a backend refused for good.
+#[derive(Clone, Debug)]
+pub struct Quarantined {
+    pub records: u64,
+    /// HTTP status, or 0.
+    pub status: u16,
+    /// The backend's words, cut to 1 KiB.
+    pub answer: String,
+    /// The request's body, as sent.
+    pub body: Vec<u8>,
+}
+
+/// The books of one destination, over all its lanes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    pub backlog_records: u64,
+    pub backlog_bytes: u64,
+    /// Reception time of the oldest record not delivered, in milliseconds since the epoch.
+    pub oldest_ms: Option<i64>,
+    pub delivered: u64,
+    pub expired: u64,
+    pub evicted: u64,
+    pub compacted: u64,
+    pub quarantined: u64,
+}
+
+/// The store's own counts since the install began.
+#[derive(Clone, Debug, Default)]
+pub struct StoreStats {
+    pub install_id: String,
+    /// Records in accepted requests, duplicates and unchanged ones included.
+    pub received: u64,
+    pub duplicate: u64,
+    pub sessions_active: u64,
+    pub sessions_today: u64,
+    pub series: u64,
+    pub disk_bytes: u64,
+    /// Labels whose values had to be folded into `other`, with what to do.
+    pub warnings: Vec<String>,
+}
+
+/// The current value of a series, for `GET /metrics`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesValue {
+    pub labels: Arc<Labels>,
+    pub value: f64,
+}
+
+/// A row of changed counters, for the history.
+#[derive(Clone, Debug)]
+pub struct HistoryTick {
+    pub row: i64,
+    pub time_ms: i64,
+    /// `(series id, increment)`.
+    pub increments: Vec<(i64, f64)>,
+}
+
+/// A stored request's events, for the history.
+#[derive(Clone, Debug)]
+pub struct HistoryEvents {
+    pub row: i64,
+    pub received_ms: i64,
+    pub events: Vec<Event>,
+}
+
+/// A series' identity, for the history. Labels hold `__name__`, not `instance`.
+#[derive(Clone, Debug)]
+pub struct HistorySeries {
+    pub id: i64,
+    pub labels: Arc<Labels>,
+}
+
+/// What the history has not seen yet, in order.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryPage {
+    pub ticks: Vec<HistoryTick>,
+    pub events: Vec<HistoryEvents>,
+    pub series: Vec<HistorySeries>,
+    /// More is waiting.
+    pub more: bool,
+}
+
+/// Everything the store thread can be asked.
+#[derive(Debug)]
+pub enum Command {
+    Ingest(Ingest, oneshot::Sender<Result<Ingested, Refused>>),
+    /// Samples now, so that a report shows what was received up to this moment.
+    Tick(oneshot::Sender<Result<(), Refused>>),
+    OpenDestination(DestinationKey, oneshot::Sender<Result<(), Refused>>),
+    RemoveDestination(Arc<str>, oneshot::Sender<Result<(), Refused>>),
+    /// The next batch of a lane, at most so many records and bytes; its boundaries are on disk.
+    Freeze {
+        destination: Arc<str>,
+        lane: Lane,
+        records_max: u32,
+        bytes_max: usize,
+        reply: oneshot::Sender<Result<Option<FrozenBatch>, Refused>>,
+    },
+    /// The batch frozen last is done with: the cursor moves past it.
+    Settle {
+        destination: Arc<str>,
+        lane: Lane,
+        settled: Settled,
+        reply: oneshot::Sender<Result<(), Refused>>,
+    },
+    Books(Arc<str>, oneshot::Sender<Books>),
+    Stats(oneshot::Sender<StoreStats>),
+    Values(oneshot::Sender<Vec<SeriesValue>>),
+    /// What the history lacks: samples rows above the first number, request rows above the second,
+    /// series ids above the third.
+    History {
+        after_tick: i64,
+        after_row: i64,
+        after_series: i64,
+        reply: oneshot::Sender<HistoryPage>,
+    },
+    /// Commit, sample, checkpoint, mark a clean stop, end the thread.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A clonable sender of [`Command`]s.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    /// Changes whenever a lane may have something new: destinations and the history wait on it.
+    news: tokio::sync::watch::Receiver<u64>,
+}
+
+impl Handle {
+    pub fn new(commands: mpsc::Sender<Command>, news: tokio::sync::watch::Receiver<u64>) -> Self {
+        Self { commands, news }
+    }
+
+    /// A receiver that changes whenever new rows may be waiting.
+    pub fn news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.news.clone()
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(make(reply)).await.map_err(|_| Refused::Stopping)?;
+        answer.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Resolves once the request is in a synced commit, or needs none.
+    pub async fn ingest(&self, ingest: Ingest) -> Result<Ingested, Refused> {
+        self.ask(|reply| Command::Ingest(ingest, reply)).await?
+    }
+
+    pub async fn tick(&self) -> Result<(), Refused> {
+        self.ask(Command::Tick).await?
+    }
+
+    pub async fn open_destination(&self, key: DestinationKey) -> Result<(), Refused> {
+        self.ask(|reply| Command::OpenDestination(key, reply)).await?
+    }
+
+    pub async fn remove_destination(&self, name: Arc<str>) -> Result<(), Refused> {
+        self.ask(|reply| Command::RemoveDestination(name, reply)).await?
+    }
+
+    pub async fn freeze(
+        &self,
+        destination: Arc<str>,
+        lane: Lane,
+        records_max: u32,
+        bytes_max: usize,
+    ) -> Result<Option<FrozenBatch>, Refused> {
+        self.ask(|reply| Command::Freeze { destination, lane, records_max, bytes_max, reply })
+            .await?
+    }
+
+    pub async fn settle(
+        &self,
+        destination: Arc<str>,
+        lane: Lane,
+        settled: Settled,
+    ) -> Result<(), Refused> {
+        self.ask(|reply| Command::Settle { destination, lane, settled, reply }).await?
+    }
+
+    pub async fn books(&self, destination: Arc<str>) -> Result<Books, Refused> {
+        self.ask(|reply| Command::Books(destination, reply)).await
+    }
+
+    pub async fn stats(&self) -> Result<StoreStats, Refused> {
+        self.ask(Command::Stats).await
+    }
+
+    pub async fn values(&self) -> Result<Vec<SeriesValue>, Refused> {
+        self.ask(Command::Values).await
+    }
+
+    pub async fn history(
+        &self,
+        after_tick: i64,
+        after_row: i64,
+        after_series: i64,
+    ) -> Result<HistoryPage, Refused> {
+        self.ask(|reply| Command::History { after_tick, after_row, after_series, reply }).await
+    }
+
+    pub async fn stop(&self) -> Result<(), Refused> {
+        self.ask(Command::Stop).await
+    }
+}
