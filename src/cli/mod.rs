@@ -1,1 +1,89 @@
 //! Command line: what was typed, and which room does it.
+//!
+//! One file a command: its clap arguments, and `run`. Help texts are written for who reads them first.
+
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+
+pub mod agent;
+pub mod claude;
+pub mod config;
+pub mod connect;
+pub mod disconnect;
+pub mod report;
+pub mod retry;
+pub mod status;
+pub mod tags;
+
+/// Claude Code, counted: what it costs and does, by project and team
+#[derive(Debug, Parser)]
+#[command(name = "ccotel", version, about, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// Print without colour (as the environment variable NO_COLOR does)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the real Claude Code, tagged and counted
+    #[command(disable_help_flag = true)]
+    Claude(claude::Args),
+    /// The same around a given program (for VS Code's and Claude Code's process wrapper settings)
+    #[command(disable_help_flag = true)]
+    Wrap(claude::WrapArgs),
+    /// The background agent that keeps and forwards what Claude Code sends
+    Agent(agent::Args),
+    /// What runs, what arrived, what is waiting, and what went wrong
+    Status(status::Args),
+    /// Cost, tokens, sessions and more, by day, project, team or model
+    Report(report::Args),
+    /// The tags in effect here, and which file each came from
+    Tags(tags::Args),
+    /// Where the configuration is, what it says, and whether it is valid
+    Config(config::Args),
+    /// Forward to a backend: checks the address, then writes config.toml
+    Connect(connect::Args),
+    /// Stop forwarding to a backend
+    Disconnect(disconnect::Args),
+    /// Try a waiting or parked destination now
+    Retry(retry::Args),
+}
+
+/// Parses and runs; prints errors. Called with the process's own arguments.
+pub fn main(arguments: Vec<OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    match run(&cli) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("ccotel: {error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        Command::Claude(args) => claude::run(args),
+        Command::Wrap(args) => claude::run_wrap(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Tags(args) => tags::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Connect(args) => connect::run(args),
+        Command::Disconnect(args) => disconnect::run(args),
+        Command::Retry(args) => retry::run(args),
+    }
+}
