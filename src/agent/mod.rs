@@ -1,1 +1,3 @@
 //! Agent: the holder that keeps locks and sockets, and the worker that does the work.
+
+pub mod notice;

@@ -1,3 +1,51 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
 pub mod destination;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use destination::DestinationConfig;
+
+use crate::record::PrivacyLevel;
+
+/// The effective configuration: built-in defaults, the organisation's file, the user's file,
+/// `CCOTEL_*` of this process, flags; each proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub agent: AgentConfig,
+    /// `[tags]` of the organisation's file (overridden by the user's), encoded nowhere yet.
+    pub tags: BTreeMap<String, String>,
+    pub privacy: PrivacyConfig,
+    pub destinations: Vec<DestinationConfig>,
+}
+
+/// `[agent]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Default `["127.0.0.1:14318"]`; loopback only.
+    pub listen: Vec<SocketAddr>,
+    /// Default 512 MiB.
+    pub max_disk_bytes: u64,
+    /// Default 400.
+    pub history_days: u32,
+    pub accept: Accept,
+}
+
+/// `[agent] accept`: whose records are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// Only Claude Code's instrumentation scopes.
+    #[default]
+    ClaudeCode,
+    /// `"any"`.
+    Any,
+}
+
+/// `[privacy]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrivacyConfig {
+    pub level: PrivacyLevel,
+    /// `email = "hash"`: `user.email` becomes a hash with the install's key.
+    pub email_hashed: bool,
+}
