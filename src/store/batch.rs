@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::core::Core;
 use super::delivery::Read;
@@ -59,7 +59,6 @@ impl Core {
 
     /// The lead time of a destination's first row: its series cannot have been 0 before, for it.
     fn lead_of(&self, row: i64) -> rusqlite::Result<Option<i64>> {
-        use rusqlite::OptionalExtension;
         self.connection
             .prepare_cached("SELECT lead_ms FROM samples WHERE row=?1")?
             .query_row([row], |row| row.get(0))

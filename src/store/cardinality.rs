@@ -40,10 +40,14 @@ impl Cardinality {
     pub fn limit(&mut self, batch: &mut Batch) {
         match batch {
             Batch::Points(points) => {
-                points.iter_mut().for_each(|point| self.limit_labels(&mut point.labels))
+                for point in points {
+                    self.limit_labels(&mut point.labels);
+                }
             }
             Batch::Events(events) => {
-                events.iter_mut().for_each(|event| self.limit_labels(&mut event.tags))
+                for event in events {
+                    self.limit_labels(&mut event.tags);
+                }
             }
             Batch::Spans(_) => {}
         }

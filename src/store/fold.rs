@@ -4,6 +4,7 @@
 //! store opens. So a crash between any two steps changes nothing.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -71,15 +72,16 @@ impl Fold {
     }
 
     fn stream(&mut self, connection: &Connection, key: u128) -> rusqlite::Result<Option<&Kept>> {
-        if !self.streams.contains_key(&key) {
+        if let Entry::Vacant(place) = self.streams.entry(key) {
             let mut query =
                 connection.prepare_cached("SELECT seen_ms, state FROM stream WHERE key=?1")?;
-            let found = query
-                .query_row([key.to_le_bytes()], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))
-                .optional()?;
-            if let Some((seen_ms, state)) = found {
-                let stream = Stream::from_bytes(&state).unwrap_or_default();
-                self.streams.insert(key, Kept { stream, seen_ms, dirty: false });
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
+            if let Some((seen_ms, state)) = query.query_row([key.to_le_bytes()], read).optional()? {
+                place.insert(Kept {
+                    stream: Stream::from_bytes(&state).unwrap_or_default(),
+                    seen_ms,
+                    dirty: false,
+                });
             }
         }
         Ok(self.streams.get(&key))

@@ -10,7 +10,7 @@
 //! When undelivered records must go, each destination that still wanted them counts them as evicted, and
 //! its cursor moves on.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::core::{Core, DUPLICATE_WINDOW_MS};
 use super::fold::Fold;
@@ -135,7 +135,6 @@ impl Core {
             "SELECT records_total, bytes_total FROM {} WHERE row <= ?1 ORDER BY row DESC LIMIT 1",
             lanes::lane_table(lane)
         );
-        use rusqlite::OptionalExtension;
         let totals = self
             .connection
             .prepare_cached(&sql)?

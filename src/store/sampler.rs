@@ -20,7 +20,7 @@ const GAP_MS: i64 = 150_000;
 /// The times of one row of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
-    pub tick_ms: i64,
+    pub at_ms: i64,
     pub lead_ms: i64,
     pub full: bool,
     pub gap: bool,
@@ -29,48 +29,47 @@ pub struct Tick {
 /// When the last tick was, and when data came last.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sampler {
-    last_tick_ms: i64,
-    last_data_ms: i64,
+    ticked_ms: i64,
+    data_ms: i64,
     /// The last full tick, for ticks off the grid that make the next full one late.
-    last_full_ms: i64,
+    full_ms: i64,
 }
 
 impl Sampler {
-    pub fn new(last_tick_ms: i64, last_data_ms: i64) -> Self {
-        Self { last_tick_ms, last_data_ms, last_full_ms: last_tick_ms }
+    pub fn new(ticked_ms: i64, data_ms: i64) -> Self {
+        Self { ticked_ms, data_ms, full_ms: ticked_ms }
     }
 
     pub fn data_came(&mut self, now_ms: i64) {
-        self.last_data_ms = self.last_data_ms.max(now_ms);
+        self.data_ms = self.data_ms.max(now_ms);
     }
 
     /// When the next tick is due; `None` while asleep, until data comes.
     pub fn next_ms(&self, now_ms: i64) -> Option<i64> {
-        let idle_ms = now_ms - self.last_data_ms;
-        if self.last_data_ms == 0 || idle_ms > ASLEEP_AFTER_MS {
+        let idle_ms = now_ms - self.data_ms;
+        if self.data_ms == 0 || idle_ms > ASLEEP_AFTER_MS {
             return None;
         }
         let step = if idle_ms <= ACTIVE_FOR_MS { STEP_MS } else { SLOW_STEP_MS };
-        let after = self.last_tick_ms.max(now_ms.saturating_sub(step));
+        let after = self.ticked_ms.max(now_ms.saturating_sub(step));
         Some((after.div_euclid(step) + 1) * step)
     }
 
     /// The times of a tick taken now.
     pub fn tick(&self, now_ms: i64) -> Tick {
-        let tick_ms = now_ms.max(self.last_tick_ms + 1);
-        let gap = self.last_tick_ms > 0 && tick_ms - self.last_tick_ms > GAP_MS;
-        let lead_ms = (tick_ms - STEP_MS).max(self.last_tick_ms + 1).min(tick_ms - 1);
-        let full = gap
-            || tick_ms - self.last_full_ms >= SLOW_STEP_MS
-            || tick_ms.rem_euclid(SLOW_STEP_MS) == 0;
-        Tick { tick_ms, lead_ms, full, gap }
+        let at_ms = now_ms.max(self.ticked_ms + 1);
+        let gap = self.ticked_ms > 0 && at_ms - self.ticked_ms > GAP_MS;
+        let lead_ms = (at_ms - STEP_MS).max(self.ticked_ms + 1).min(at_ms - 1);
+        let full =
+            gap || at_ms - self.full_ms >= SLOW_STEP_MS || at_ms.rem_euclid(SLOW_STEP_MS) == 0;
+        Tick { at_ms, lead_ms, full, gap }
     }
 
     /// The tick is on disk.
     pub fn ticked(&mut self, tick: Tick) {
-        self.last_tick_ms = tick.tick_ms;
+        self.ticked_ms = tick.at_ms;
         if tick.full {
-            self.last_full_ms = tick.tick_ms;
+            self.full_ms = tick.at_ms;
         }
     }
 }
@@ -97,10 +96,10 @@ mod tests {
     fn a_gap_makes_a_full_tick_with_a_lead_after_the_last_one() {
         let mut sampler = Sampler::new(600_000, 1);
         let tick = sampler.tick(10_000_000);
-        assert_eq!(tick, Tick { tick_ms: 10_000_000, lead_ms: 9_985_000, full: true, gap: true });
+        assert_eq!(tick, Tick { at_ms: 10_000_000, lead_ms: 9_985_000, full: true, gap: true });
         sampler.ticked(tick);
         assert_eq!(
-            sampler.tick(9_000_000).tick_ms,
+            sampler.tick(9_000_000).at_ms,
             10_000_001,
             "a clock set back does not repeat a time"
         );
@@ -113,11 +112,11 @@ mod tests {
             let mut last = 0;
             for now in clock {
                 let tick = sampler.tick(now);
-                prop_assert!(tick.tick_ms > last);
-                prop_assert!(tick.lead_ms < tick.tick_ms);
-                prop_assert!(tick.lead_ms > last || tick.tick_ms == last + 1);
+                prop_assert!(tick.at_ms > last);
+                prop_assert!(tick.lead_ms < tick.at_ms);
+                prop_assert!(tick.lead_ms > last || tick.at_ms == last + 1);
                 sampler.ticked(tick);
-                last = tick.tick_ms;
+                last = tick.at_ms;
             }
         }
     }

@@ -131,23 +131,23 @@ impl Worker {
             }
         }
         let (group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        let answers = self.ingest(group);
+        let answers = self.ingest(&group);
         for (reply, answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer);
         }
         other
     }
 
-    fn ingest(&mut self, group: Vec<Ingest>) -> Vec<Result<Ingested, Refused>> {
+    fn ingest(&mut self, group: &[Ingest]) -> Vec<Result<Ingested, Refused>> {
         let now_ms = self.clock.now_ms();
         if now_ms - self.retained_ms > retention::INTERVAL_MS {
             self.retain(now_ms);
         }
-        let mut answers = self.core.ingest(&group, now_ms);
+        let mut answers = self.core.ingest(group, now_ms);
         if answers.iter().any(|answer| matches!(answer, Err(Refused::DiskFull(_)))) {
             // Room is made once; if that does not help, the senders come back in a second.
             self.make_room();
-            answers = self.core.ingest(&group, now_ms);
+            answers = self.core.ingest(group, now_ms);
         }
         if answers.iter().any(|answer| matches!(answer, Ok(Ingested::Stored))) {
             self.tell();
@@ -173,7 +173,7 @@ impl Worker {
             Ok(true) => self.tell(),
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(%error, "samples could not be written; the next tick tries again")
+                tracing::error!(%error, "samples could not be written; the next tick tries again");
             }
         }
     }

@@ -25,13 +25,13 @@ impl Core {
         if !self.fold.series.changed() && !beats {
             return Ok(false);
         }
-        let entries = self.fold.series.sample(tick.tick_ms, tick.lead_ms);
+        let entries = self.fold.series.sample(tick.at_ms, tick.lead_ms);
         if entries.is_empty() && !beats {
             return Ok(false);
         }
         let row = SamplesRow {
             row: self.samples_end.row + 1,
-            tick_ms: tick.tick_ms,
+            tick_ms: tick.at_ms,
             lead_ms: tick.lead_ms,
             full: tick.full,
             gap: tick.gap,
