@@ -129,7 +129,7 @@ impl Core {
                 match row::read_points(&body) {
                     Ok(points) => self.fold.apply(&self.connection, &points, now_ms)?,
                     Err(error) => {
-                        tracing::error!(row = number, %error, "a stored request of points cannot be read; its points are missing from the counters")
+                        tracing::error!(row = number, %error, "a stored request of points cannot be read; its points are missing from the counters");
                     }
                 }
             }

@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(table.list()[0].start_ms, 45_000);
         assert!(table.sample(75_000, 60_000).is_empty());
         let later = 60_000 + RETIRE_AFTER_MS + 1;
-        assert_eq!(table.sample(later, later - 1)[0].is_live, false);
+        assert!(!table.sample(later, later - 1)[0].is_live);
         assert!(table.sample(later + 1, later).is_empty(), "it retires once");
         table.add(&metric, &labels(&[("job", "claude-code")]), 1.0);
         let woke = table.sample(later + 60_000, later + 45_000);
