@@ -312,7 +312,7 @@ fn lane_of(samples: bool) -> Lane {
 fn point(process: u8, value: f64, time_ns: u64, temporality: Temporality) -> Point {
     let labels: Labels = vec![
         ("job".into(), "claude-code".into()),
-        ("type".into(), if process % 2 == 0 { "input" } else { "output" }.into()),
+        ("type".into(), if process.is_multiple_of(2) { "input" } else { "output" }.into()),
         ("user_email".into(), format!("{process}@example.com").into()),
     ];
     Point {

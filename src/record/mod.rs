@@ -113,11 +113,3 @@ pub enum PrivacyLevel {
     Standard,
     Full,
 }
-
-pub fn tighten_labels(labels: &Labels, level: PrivacyLevel) -> Labels {
-    labels
-        .iter()
-        .filter(|(n, _)| level > PrivacyLevel::Minimal || !n.starts_with("user_"))
-        .cloned()
-        .collect()
-}
