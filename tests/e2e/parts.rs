@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use prost::Message as _;
 
 use crate::Case;
-use crate::harness::claude::{self, HAIKU, SONNET, print_arguments};
+use crate::harness::claude::{self, HAIKU, SONNET, print_arguments, terminal_arguments};
 use crate::harness::http;
 use crate::harness::loki::Loki;
 use crate::harness::loki_rules::{EntryProto, LabelPair, PushRequest, StreamProto, Timestamp};
@@ -48,11 +48,9 @@ fn claude_agrees() -> Result<()> {
 fn terminal() -> Result<()> {
     let sandbox = Sandbox::new()?;
     let api = MockApi::start(scenario::script());
-    let command = sandbox.bare_claude(&api, &scenario::terminal_arguments(SONNET))?;
-    let code = claude::terminal_session(command, &scenario::TERMINAL[1..], |prompts| {
-        scenario::served(&api, prompts)
-    })?;
-    ensure!(code == 0, "claude ended with {code}");
+    let arguments = terminal_arguments(SONNET, &[], scenario::TERMINAL[0]);
+    let command = sandbox.bare_claude(&api, &arguments)?;
+    claude::terminal_session(command, &api, &scenario::TERMINAL)?;
     let truth = api.truth();
     ensure!(truth.prompts == 2 && truth.tool_results() == 1, "{truth:#?}\n{:#?}", api.log());
     Ok(())

@@ -5,11 +5,12 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::http;
+use super::mock_api::MockApi;
 use super::terminal::Terminal;
+use super::{http, poll};
 
 pub const API_KEY: &str = "sk-ant-api03-loopback-mock-0000000000";
 
@@ -147,38 +148,39 @@ pub fn session(command: Command, prompts: &[&str]) -> Result<PromptResult> {
     Ok(last)
 }
 
-/// A session in the terminal interface: the first prompt as an argument, the others typed. `served`
-/// says how many of them have been answered.
-pub fn terminal_session(
-    command: Command,
-    typed: &[&str],
-    mut served: impl FnMut(usize) -> Result<()>,
-) -> Result<i32> {
+/// Arguments for a session in the terminal interface that starts with a prompt.
+pub fn terminal_arguments<'a>(model: &'a str, more: &[&'a str], prompt: &'a str) -> Vec<&'a str> {
+    [&["--model", model, "--allowedTools", "Bash Edit Write Read"], more, &["--", prompt]].concat()
+}
+
+/// A whole session in the terminal interface: the first prompt came as an argument, the others are
+/// typed, each once the mock has brought the one before it to its end.
+pub fn terminal_session(command: Command, api: &MockApi, prompts: &[&str]) -> Result<()> {
     let mut terminal = Terminal::start(command)?;
-    let answered =
-        |index: usize, terminal: &Terminal, served: &mut dyn FnMut(usize) -> Result<()>| {
-            super::poll::until("an answer in the terminal", ANSWER_DEADLINE, || served(index + 1))
-                .with_context(|| terminal.screen())
-        };
-    answered(0, &terminal, &mut served)?;
-    for (index, prompt) in typed.iter().enumerate() {
-        terminal.wait_for("an empty input line", |screen| {
-            screen.lines().any(|line| line.trim_end() == "❯" || line.trim() == ">")
-        })?;
-        terminal.type_text(prompt)?;
-        terminal.wait_for("what was typed", |screen| screen.contains(prompt))?;
-        terminal.type_text("\r")?;
-        answered(index + 1, &terminal, &mut served)?;
+    for (index, prompt) in prompts.iter().enumerate() {
+        if index > 0 {
+            terminal.type_text(prompt)?;
+            terminal.wait_for("what was typed", |screen| screen.contains(prompt))?;
+            terminal.type_text("\r")?;
+        }
+        poll::until("the last answer to a prompt", ANSWER_DEADLINE, || {
+            ensure!(api.finished(prompt) > 0, "{prompt:?}: {:#?}", api.log());
+            Ok(())
+        })
+        .with_context(|| format!("the screen says:\n{}", terminal.screen()))?;
+        terminal.wait_for("an empty input line", has_empty_input)?;
     }
-    terminal.wait_for("an empty input line", |screen| {
-        screen.lines().any(|line| line.trim_end() == "❯" || line.trim() == ">")
-    })?;
     // Twice: the first asks whether it is meant.
     terminal.type_text("\u{4}")?;
     terminal.wait_for("the question about leaving", |screen| screen.contains("again to exit"))?;
     terminal.type_text("\u{4}")?;
-    match terminal.finish(ANSWER_DEADLINE)? {
-        Some(code) => Ok(code),
-        None => bail!("claude was ended by a signal"),
-    }
+    let code = terminal.finish(ANSWER_DEADLINE)?;
+    ensure!(code == Some(0), "claude ended with {code:?}");
+    Ok(())
+}
+
+/// Idle, and ready for the next prompt.
+fn has_empty_input(screen: &str) -> bool {
+    let is_idle = !screen.contains("esc to interrupt");
+    is_idle && screen.lines().any(|line| line.trim_end() == "❯")
 }

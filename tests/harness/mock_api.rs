@@ -58,6 +58,11 @@ impl MockApi {
         lock(&self.memory).sessions.get(session).cloned().unwrap_or_default()
     }
 
+    /// How often a prompt came to its end, over all sessions.
+    pub fn finished(&self, prompt: &str) -> u64 {
+        lock(&self.memory).finished.get(prompt).copied().unwrap_or_default()
+    }
+
     /// Every request that was answered, as `METHOD /path model`.
     pub fn log(&self) -> Vec<String> {
         lock(&self.memory).log.clone()
@@ -78,6 +83,7 @@ struct Memory {
     sessions: BTreeMap<String, Truth>,
     /// Session, prompt and turn of each request seen: a retry is not news.
     seen: BTreeSet<(String, String, usize)>,
+    finished: BTreeMap<String, u64>,
     log: Vec<String>,
 }
 
@@ -148,6 +154,9 @@ async fn messages(
         gate.pass().await;
     }
     let mut memory = lock(&shared.memory);
+    if place.is_last {
+        *memory.finished.entry(place.prompt.to_owned()).or_default() += 1;
+    }
     if matches!(turn.reply, Reply::BadRequest) {
         // Some versions ask again with a simpler request before they give up.
         memory.sessions.entry(session).or_default().refused += u64::from(news);
@@ -192,6 +201,7 @@ struct Place<'a> {
     prompt: &'a str,
     index: usize,
     turn: &'a Turn,
+    is_last: bool,
 }
 
 impl<'a> Place<'a> {
@@ -209,7 +219,8 @@ impl<'a> Place<'a> {
                 .rev()
                 .find_map(|text| script.0.get_key_value(text));
             if let Some((prompt, turns)) = scripted {
-                return turns.get(index).map(|turn| Self { prompt, index, turn });
+                let is_last = index + 1 == turns.len();
+                return turns.get(index).map(|turn| Self { prompt, index, turn, is_last });
             }
         }
         None

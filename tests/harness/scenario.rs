@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::claude::{HAIKU, SONNET};
-use super::mock_api::MockApi;
 use super::script::{Script, ToolRuns, Truth, Turn, Usage};
 
 /// A session with every kind of tool, a commit, a failing command, a 529 and a 400.
@@ -124,23 +123,6 @@ pub fn resumed_truth() -> Truth {
         tools: BTreeMap::from([("Read".into(), ToolRuns { succeeded: 1, failed: 0 })]),
         ..Truth::default()
     }
-}
-
-pub fn terminal_arguments(model: &str) -> [&str; 6] {
-    ["--model", model, "--allowedTools", "Bash Edit Write Read", "--", TERMINAL[0]]
-}
-
-/// The mock has answered this many prompts of [`TERMINAL`] to their end.
-pub fn served(api: &MockApi, prompts: usize) -> Result<()> {
-    let truth = api.truth();
-    let requests_needed = [2, 3][prompts - 1];
-    let answered: u64 = truth.requests_total();
-    ensure!(
-        truth.prompts >= prompts as u64 && answered >= requests_needed,
-        "{answered} requests of {requests_needed}: {:#?}",
-        api.log()
-    );
-    Ok(())
 }
 
 /// At list prices.
