@@ -4,7 +4,11 @@
 //! name, with what is missing. `tests/harness` starts the parts.
 
 mod e2e {
+    pub mod destinations;
+    pub mod kills;
     pub mod parts;
+    pub mod sessions;
+    pub mod settings;
 }
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 mod harness;
@@ -45,7 +49,13 @@ impl Case {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let cases = [e2e::parts::cases()];
+    let cases = [
+        e2e::parts::cases(),
+        e2e::sessions::cases(),
+        e2e::destinations::cases(),
+        e2e::settings::cases(),
+        e2e::kills::cases(),
+    ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 /// No part under test takes longer for anything it is asked.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The status and the body.
 pub fn get(url: &str, parameters: &[(&str, &str)]) -> Result<(u16, String)> {

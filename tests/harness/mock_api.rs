@@ -58,6 +58,11 @@ impl MockApi {
         lock(&self.memory).sessions.get(session).cloned().unwrap_or_default()
     }
 
+    /// The ids of all sessions.
+    pub fn sessions(&self) -> Vec<String> {
+        lock(&self.memory).sessions.keys().cloned().collect()
+    }
+
     /// How often a prompt came to its end, over all sessions.
     pub fn finished(&self, prompt: &str) -> u64 {
         lock(&self.memory).finished.get(prompt).copied().unwrap_or_default()

@@ -20,3 +20,4 @@ pub mod sandbox;
 pub mod scenario;
 pub mod script;
 pub mod terminal;
+pub mod totals;
