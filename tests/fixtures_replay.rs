@@ -127,7 +127,7 @@ fn ordered(requests: &[Request], order: Order) -> Vec<Request> {
     match order {
         Order::AsRecorded => {}
         Order::Twice => {
-            all = all.into_iter().flat_map(|request| [request.clone(), request]).collect()
+            all = all.into_iter().flat_map(|request| [request.clone(), request]).collect();
         }
         Order::AllAgain => all.extend(requests.to_vec()),
         Order::Backwards => all.reverse(),
@@ -195,14 +195,14 @@ fn replay(requests: &[Request], crashes: bool) -> Found {
 }
 
 fn record(recorder: &Recorder, request: &Request) -> Batch {
-    let recorded = match request.signal.as_str() {
+    let outcome = match request.signal.as_str() {
         "metrics" => recorder.metrics(decode::<ExportMetricsServiceRequest>(request)),
         "logs" => recorder.logs(decode::<ExportLogsServiceRequest>(request)),
         "traces" => recorder.traces(decode::<ExportTraceServiceRequest>(request)),
         other => panic!("unknown signal {other}"),
     };
-    assert_eq!((recorded.rejected, recorded.foreign), (0, 0), "{:?}", recorded.message);
-    recorded.batch
+    assert_eq!((outcome.rejected, outcome.foreign), (0, 0), "{:?}", outcome.message);
+    outcome.batch
 }
 
 fn decode<T: Message + Default + serde::de::DeserializeOwned>(request: &Request) -> T {

@@ -297,7 +297,7 @@ fn tighten(content: &mut Content, privacy: PrivacyLevel, install_key: &[u8; 32])
             *spans = spans
                 .iter()
                 .filter_map(|spans| tighten_spans(spans, privacy, install_key))
-                .collect()
+                .collect();
         }
     }
 }
