@@ -32,6 +32,8 @@ mod series;
 mod sessions;
 mod stats;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod tick;
 mod wire;
