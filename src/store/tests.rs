@@ -84,7 +84,7 @@ fn drain(core: &mut Core, name: &str, lane: Lane) -> (Vec<(i64, f64)>, Vec<u128>
     while let Some(batch) = core.freeze(&name, lane, 1_000, 1 << 20).unwrap() {
         match batch.content {
             Content::Samples(series) => {
-                samples.extend(series.into_iter().flat_map(|series| series.samples))
+                samples.extend(series.into_iter().flat_map(|series| series.samples));
             }
             Content::Events(events) => ids.extend(events.iter().map(|event| event.id)),
             Content::Spans(_) => panic!("no spans"),
