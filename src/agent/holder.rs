@@ -86,9 +86,10 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
     }
     files::private_dir(&paths.data_dir)?;
     let start_lock = lock::take(&paths.start_lock(), START_WAIT)?;
-    let lock = match lock::is_held(&paths.agent_lock())? {
-        false => lock::take(&paths.agent_lock(), Duration::from_millis(100))?,
-        true => None,
+    let lock = if lock::is_held(&paths.agent_lock())? {
+        None
+    } else {
+        lock::take(&paths.agent_lock(), Duration::from_millis(100))?
     };
     let Some(lock) = lock else {
         let pid = ensure::running(paths)?.and_then(|identity| identity.pid);

@@ -44,8 +44,8 @@ pub enum Restarted {
 /// Ends `stop --stay`, and makes sure that an agent runs and answers.
 pub fn start(paths: &Paths, config: &Config) -> anyhow::Result<Started> {
     files::remove(&paths.stay_file())?;
-    let before = ensure::running(paths).map_err(told)?;
-    ensure::ensure(paths, config).map_err(told)?;
+    let before = ensure::running(paths).map_err(|error| told(&error))?;
+    ensure::ensure(paths, config).map_err(|error| told(&error))?;
     let identity = ready(paths)?;
     if let Err(error) = control::ask(paths, Request::Status) {
         match Identity::read(paths)?.and_then(|identity| identity.last_death) {
@@ -128,7 +128,7 @@ fn ready(paths: &Paths) -> anyhow::Result<Identity> {
         Ok::<_, EnsureError>(running.filter(|identity| identity.pid.is_some()))
     });
     ready
-        .map_err(told)?
+        .map_err(|error| told(&error))?
         .context("the agent holds its lock and does not say who it is; see `ccotel agent logs`")
 }
 
@@ -148,6 +148,6 @@ fn ask_or_signal(
 }
 
 /// What and what to do, in one sentence.
-fn told(error: EnsureError) -> anyhow::Error {
+fn told(error: &EnsureError) -> anyhow::Error {
     anyhow::anyhow!("{error}: {}", error.remedy())
 }

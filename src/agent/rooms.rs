@@ -2,6 +2,12 @@
 //!
 //! The worker's life (locks, signals, control, reload) is in `worker`; this is all it knows of the rest.
 
+#![expect(
+    clippy::unused_async,
+    clippy::needless_pass_by_value,
+    reason = "the signatures that the rooms will need"
+)]
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -109,11 +115,10 @@ pub fn load_config(paths: &Paths) -> Result<Config, String> {
 fn parse(text: &str, file: &Path) -> Result<Config, String> {
     let table: toml::Table =
         text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
-    let listen = table
-        .get("agent")
-        .and_then(|agent| agent.get("listen")?.as_array())
-        .map(|list| list.iter().filter_map(|item| item.as_str()?.parse().ok()).collect())
-        .unwrap_or_else(|| tightest().agent.listen);
+    let listen = table.get("agent").and_then(|agent| agent.get("listen")?.as_array()).map_or_else(
+        || tightest().agent.listen,
+        |list| list.iter().filter_map(|item| item.as_str()?.parse().ok()).collect(),
+    );
     Ok(Config { agent: AgentConfig { listen, ..tightest().agent }, ..tightest() })
 }
 

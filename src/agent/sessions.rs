@@ -19,7 +19,7 @@ const RUN_MIN: Duration = Duration::from_secs(30);
 /// What was sent at exit may still be on its way.
 const GRACE: Duration = Duration::from_secs(15);
 /// A silent launch is shown for so long.
-const SHOWN: Duration = Duration::from_secs(7 * 24 * 3600);
+const SHOWN: Duration = Duration::from_hours(7 * 24);
 
 #[derive(Debug)]
 struct Launch {

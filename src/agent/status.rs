@@ -87,6 +87,7 @@ impl Status {
     }
 
     /// Adds who runs, and what happened to its workers.
+    #[must_use]
     pub fn with_identity(mut self, identity: &Identity) -> Self {
         self.running = true;
         self.pid = identity.pid;

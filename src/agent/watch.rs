@@ -32,10 +32,10 @@ impl ConfigWatch {
                 }
             })?;
         for (index, directory) in directories(paths).iter().enumerate() {
-            let watched = watcher.watch(directory, RecursiveMode::NonRecursive);
+            let added = watcher.watch(directory, RecursiveMode::NonRecursive);
             // The user's own directory comes first; the others are extras.
             if index == 0 {
-                watched?;
+                added?;
             }
         }
         Ok(Self { _watcher: watcher, events })
