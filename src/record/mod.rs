@@ -9,7 +9,11 @@
 //! Nothing here does I/O or reads a clock. Privacy is applied here, so what a level drops never
 //! reaches the store.
 
+mod recorder;
+
 use std::sync::Arc;
+
+pub use recorder::Recorder;
 
 /// Sorted, unique `(name, value)` pairs. Names as Prometheus has them (`user_email`).
 pub type Labels = Vec<(Arc<str>, Arc<str>)>;
@@ -90,6 +94,18 @@ impl Batch {
             Self::Spans(spans) => spans.iter().map(|(count, _)| u64::from(*count)).sum(),
         }
     }
+}
+
+/// What became of one request's records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    pub batch: Batch,
+    /// Records turned away, foreign ones included.
+    pub rejected: u64,
+    /// Records of other programs' scopes.
+    pub foreign: u64,
+    /// Why, for `partial_success`.
+    pub message: Option<String>,
 }
 
 /// How much of a record is kept. Ordered from tight to wide.
