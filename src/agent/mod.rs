@@ -1,3 +1,4 @@
 //! Agent: the holder that keeps locks and sockets, and the worker that does the work.
 
+pub mod control;
 pub mod notice;
