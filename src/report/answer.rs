@@ -89,7 +89,9 @@ impl Answer {
 /// Answers from what the history holds.
 pub fn answer(history: &History, question: &Question) -> Result<Answer, HistoryError> {
     let Some(extent) = history.extent()? else { return Ok(Answer::default()) };
-    let Some(range) = overlap(question.range, &extent) else { return Ok(Answer::default()) };
+    let now = question.clock.minute();
+    let recorded = extent.start..extent.end.max(now + 1);
+    let Some(range) = overlap(question.range, &recorded) else { return Ok(Answer::default()) };
     let buckets = match question.by.unit() {
         Some(unit) => buckets(&question.clock, range, unit),
         None => vec![Bucket { minutes: range.start..range.end, key: String::new() }],
@@ -104,8 +106,8 @@ pub fn answer(history: &History, question: &Question) -> Result<Answer, HistoryE
 }
 
 /// The part of the range that can hold anything: nobody waits for a century of empty hours.
-fn overlap(range: MinuteRange, extent: &Range<i64>) -> Option<MinuteRange> {
-    let (start, end) = (range.start.max(extent.start), range.end.min(extent.end));
+fn overlap(range: MinuteRange, recorded: &Range<i64>) -> Option<MinuteRange> {
+    let (start, end) = (range.start.max(recorded.start), range.end.min(recorded.end));
     (start < end).then_some(MinuteRange { start, end })
 }
 
@@ -216,7 +218,7 @@ impl Sums {
             })
             .collect();
         if let [Dimension::Time(_)] = by {
-            fill(&mut rows, buckets);
+            fill(&mut rows, buckets, question.clock.minute());
         }
         sort(&mut rows, by, buckets);
         rows
@@ -325,11 +327,12 @@ impl Facts {
     }
 }
 
-/// Days without anything are rows of zeros, from the first day with something on.
-fn fill(rows: &mut Vec<Row>, buckets: &[Bucket]) {
+/// Days without anything are rows of zeros, from the first day with something to today.
+fn fill(rows: &mut Vec<Row>, buckets: &[Bucket], now: i64) {
     let known: HashSet<Vec<Key>> = rows.iter().map(|row| row.keys.clone()).collect();
     let empty = buckets
         .iter()
+        .take_while(|bucket| bucket.minutes.start <= now)
         .map(|bucket| vec![Key::Value(bucket.key.clone())])
         .skip_while(|keys| !known.contains(keys))
         .filter(|keys| !known.contains(keys))

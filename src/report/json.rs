@@ -83,3 +83,42 @@ pub fn whole(count: f64) -> i64 {
     let whole = count.round() as i64;
     whole
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::answer::{KEYS, Row};
+    use crate::report::question::Dimensions;
+    use crate::report::time::Clock;
+
+    fn question(by: &str) -> Question {
+        let clock = Clock { now: "2026-11-21T10:17:42+01:00[Europe/Paris]".parse().unwrap() };
+        Question {
+            range: clock.range("7d", None).unwrap(),
+            clock,
+            by: Dimensions::new(vec![by.parse().unwrap()]).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_document_that_others_script_against() {
+        let facts = Facts {
+            cost_usd: 12.41,
+            sessions: 5,
+            active_seconds: 3600.0,
+            lines_added: 10.0,
+            ..Facts::default()
+        };
+        let keys = [Key::Value("checkout".to_owned()), Key::Unset];
+        let rows = keys.map(|key| Row { keys: vec![key], facts }).to_vec();
+        let document = document(&question("project"), &Answer { rows, total: facts });
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
+    }
+
+    #[test]
+    fn no_fact_has_a_key_that_a_tag_could_take() {
+        for name in facts(&Facts::default(), true).keys() {
+            assert!(KEYS.contains(&name.as_str()), "{name}");
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! An answer as a table, in Markdown's form: readable in a terminal, and pasted into an issue or a
 //! chat it is a table there.
 //!
-//! Where a terminal is too narrow, columns go: first those that hold nothing, then from the least
-//! asked-for on, and a line below says which.
+//! Where a terminal is too narrow, the columns most wanted that fit are shown, those that hold
+//! something first, and a line below names the others.
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 
@@ -61,77 +61,80 @@ const COLUMNS: [Column; 15] = [
     Column::ToolFailures,
 ];
 
-/// What a narrow terminal loses, first to last. Cost stays.
-const DISPENSABLE: [Column; 14] = [
-    Column::Errors,
-    Column::Prompts,
-    Column::Requests,
-    Column::CacheWrite,
-    Column::CacheRead,
-    Column::PullRequests,
-    Column::Commits,
-    Column::Lines,
-    Column::Active,
-    Column::Input,
-    Column::Sessions,
-    Column::Output,
-    Column::ToolFailures,
+/// What a narrow terminal shows, most wanted first.
+const WANTED: [Column; 15] = [
+    Column::Cost,
     Column::ToolCalls,
+    Column::ToolFailures,
+    Column::Output,
+    Column::Sessions,
+    Column::Input,
+    Column::Active,
+    Column::Lines,
+    Column::Commits,
+    Column::PullRequests,
+    Column::CacheRead,
+    Column::CacheWrite,
+    Column::Requests,
+    Column::Prompts,
+    Column::Errors,
 ];
 
 /// The table, a totals row, and what to know about it; each line ends with a newline.
 pub fn text(question: &Question, answer: &Answer, look: Look) -> String {
-    let mut columns: Vec<Column> = COLUMNS
+    let all: Vec<Column> = COLUMNS
         .into_iter()
         .filter(|column| {
             question.by.have_tool() || !matches!(column, Column::ToolCalls | Column::ToolFailures)
         })
         .collect();
-    let mut hidden = Vec::new();
-    let mut lines = lines(question, answer, &columns, look);
-    let blank = DISPENSABLE.into_iter().filter(|column| column.is_blank(answer));
-    for column in blank.chain(DISPENSABLE) {
-        let is_too_wide =
-            look.width.is_some_and(|width| line_width(question, answer, &columns) > width);
-        if !is_too_wide {
-            break;
-        }
-        if columns.contains(&column) {
-            columns.retain(|kept| *kept != column);
-            hidden.push(column);
-            lines = self::lines(question, answer, &columns, look);
-        }
+    let shown = match look.width {
+        Some(width) => fitting(question, answer, &all, width),
+        None => all.clone(),
+    };
+    let mut text = String::new();
+    for line in table(question, answer, &shown, look).lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
+    let hidden: Vec<&str> =
+        all.iter().filter(|column| !shown.contains(column)).map(|column| column.head()).collect();
     for line in notes(question, &hidden) {
-        lines.push_str(&line);
-        lines.push('\n');
+        text.push_str(&line);
+        text.push('\n');
     }
-    lines
+    text
+}
+
+/// The columns that fit: the cost always, then the most wanted, those that hold something first.
+fn fitting(question: &Question, answer: &Answer, all: &[Column], width: usize) -> Vec<Column> {
+    let plain = Look { width: None, colour: false };
+    let table = table(question, answer, all, plain);
+    // Each column has a bar and a space on both sides; one bar closes the line.
+    let widths: Vec<usize> =
+        table.column_max_content_widths().into_iter().map(|width| usize::from(width) + 3).collect();
+    let keys = question.by.as_slice().len();
+    let mut taken = 1 + widths.iter().take(keys).sum::<usize>();
+    let (blank, full): (Vec<Column>, Vec<Column>) =
+        WANTED.into_iter().partition(|column| column.is_blank(answer));
+    let mut shown = Vec::new();
+    for column in full.into_iter().chain(blank) {
+        let Some(index) = all.iter().position(|one| *one == column) else { continue };
+        if taken + widths[keys + index] <= width || column == Column::Cost {
+            taken += widths[keys + index];
+            shown.push(column);
+        }
+    }
+    shown.sort_by_key(|column| all.iter().position(|one| one == column));
+    shown
 }
 
 /// What to say where nothing was recorded.
 pub fn nothing(question: &Question) -> String {
     format!(
-        "Nothing recorded between {}.\nStart a session with `ccotel claude`, or look further back with `--since`.\n",
+        "Nothing recorded from {}.\nStart a session with `ccotel claude`, or look further back with `--since`.\n",
         period(question)
     )
-}
-
-fn lines(question: &Question, answer: &Answer, columns: &[Column], look: Look) -> String {
-    let mut lines = String::new();
-    for line in table(question, answer, columns, look).lines() {
-        lines.push_str(line.trim_end());
-        lines.push('\n');
-    }
-    lines
-}
-
-fn line_width(question: &Question, answer: &Answer, columns: &[Column]) -> usize {
-    let mut table = table(question, answer, columns, Look { width: None, colour: false });
-    // Each column has a bar and a space on both sides; one bar closes the line.
-    table.column_max_content_widths().into_iter().map(|width| usize::from(width) + 3).sum::<usize>()
-        + 1
-        + usize::from(table.column_count() == 0)
 }
 
 fn table(question: &Question, answer: &Answer, columns: &[Column], look: Look) -> Table {
@@ -191,19 +194,14 @@ fn shown(value: &str) -> String {
     cut
 }
 
-fn notes(question: &Question, hidden: &[Column]) -> Vec<String> {
+fn notes(question: &Question, hidden: &[&str]) -> Vec<String> {
     let mut notes =
-        vec![String::new(), format!("{}. Cost is the list-price equivalent.", period(question))];
+        vec![String::new(), format!("{}. Cost: list-price equivalent.", period(question))];
     if question.by.are_of_events() {
         notes.push(format!("{UNATTRIBUTED}: counted, but explained by no event with that detail."));
     }
     if !hidden.is_empty() {
-        let names: Vec<&str> = COLUMNS
-            .into_iter()
-            .filter(|column| hidden.contains(column))
-            .map(Column::head)
-            .collect();
-        notes.push(format!("Not shown, for want of width: {}.", names.join(", ")));
+        notes.push(format!("For want of width, not shown: {}.", hidden.join(", ")));
     }
     notes
 }
@@ -211,7 +209,7 @@ fn notes(question: &Question, hidden: &[Column]) -> Vec<String> {
 fn period(question: &Question) -> String {
     let clock = &question.clock;
     let at = |minute| clock.zoned(minute).strftime("%Y-%m-%d %H:%M").to_string();
-    format!("{} and {}, {}", at(question.range.start), at(question.range.end), clock.zone_name())
+    format!("{} to {}, {}", at(question.range.start), at(question.range.end), clock.zone_name())
 }
 
 impl Column {

@@ -49,6 +49,11 @@ impl Clock {
         Ok(Self { now: Timestamp::now().to_zoned(zone) })
     }
 
+    /// The current minute since the epoch.
+    pub fn minute(&self) -> i64 {
+        floor_minute(self.now.timestamp())
+    }
+
     pub fn zone(&self) -> &TimeZone {
         self.now.time_zone()
     }
@@ -74,7 +79,7 @@ impl Clock {
         let start = floor_minute(self.moment(since)?);
         let end = match until {
             Some(word) => floor_minute(self.moment(word)?),
-            None => floor_minute(self.now.timestamp()) + 1,
+            None => self.minute() + 1,
         };
         if start >= end {
             return Err(TimeError::Empty { since: self.rfc3339(start), until: self.rfc3339(end) });
@@ -167,7 +172,7 @@ pub fn buckets(clock: &Clock, range: MinuteRange, unit: Unit) -> Vec<Bucket> {
 fn key(clock: &Clock, at: &Zoned, unit: Unit) -> String {
     match unit {
         Unit::Hour => {
-            let hour = truncate_hour(at).unwrap_or_else(|| at.clone());
+            let hour = hour_start(at).unwrap_or_else(|| at.clone());
             clock.rfc3339(floor_minute(hour.timestamp()))
         }
         Unit::Day => at.strftime("%Y-%m-%d").to_string(),
@@ -190,16 +195,30 @@ fn next_unit(at: &Zoned, unit: Unit) -> Option<Zoned> {
     next_day.to_zoned(at.time_zone().clone()).ok()?.start_of_day().ok()
 }
 
-/// The next full hour on the wall. Clocks may be put forward or back by half an hour, so an hour that
-/// begins in such a shift is shorter or longer.
+/// The next full hour on the wall, or, if it is sooner, the moment when the clock is changed: some
+/// places do so by half an hour.
 fn next_hour(at: &Zoned) -> Option<Zoned> {
-    let later = at.checked_add(1.hour()).ok()?;
-    Some(truncate_hour(&later).filter(|hour| hour > at).unwrap_or(later))
+    let next = at.checked_add((3600 - seconds_into_hour(at)).seconds()).ok()?;
+    if next.offset() == at.offset() {
+        return Some(next);
+    }
+    let changed = at.time_zone().following(at.timestamp()).next()?;
+    Some(changed.timestamp().to_zoned(at.time_zone().clone()))
 }
 
-fn truncate_hour(at: &Zoned) -> Option<Zoned> {
-    let into_hour = i64::from(at.minute()) * 60 + i64::from(at.second());
-    at.checked_sub(into_hour.seconds()).ok()
+/// The full hour on the wall that began last, or, if it is later, when the clock was changed.
+fn hour_start(at: &Zoned) -> Option<Zoned> {
+    let start = at.checked_sub(seconds_into_hour(at).seconds()).ok()?;
+    if start.offset() == at.offset() {
+        return Some(start);
+    }
+    let soon = at.timestamp().checked_add(1.second()).ok()?;
+    let changed = at.time_zone().preceding(soon).next()?;
+    Some(changed.timestamp().to_zoned(at.time_zone().clone()))
+}
+
+fn seconds_into_hour(at: &Zoned) -> i64 {
+    i64::from(at.minute()) * 60 + i64::from(at.second())
 }
 
 fn monday(date: Date) -> Option<Date> {

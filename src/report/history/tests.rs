@@ -125,10 +125,9 @@ fn a_damaged_file_is_told_from_a_newer_one() {
 
     fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    for words in [
-        Sink::open(&path).unwrap_err().to_string(),
-        History::open(&path).unwrap_err().to_string(),
-    ] {
+    for words in
+        [Sink::open(&path).unwrap_err().to_string(), History::open(&path).unwrap_err().to_string()]
+    {
         assert!(words.contains("schema 99") && words.contains("upgrade ccotel"), "{words}");
     }
 }
@@ -230,7 +229,8 @@ fn a_new_install_is_read_from_its_beginning() {
     sink.apply(&page, DAYS).unwrap();
     assert_eq!((cost_counted(&path), requests_counted(&path)), (2.75, 4));
     let history = History::open(&path).unwrap().unwrap();
-    let mut projects: Vec<String> = history.series_label("project").unwrap().into_values().collect();
+    let mut projects: Vec<String> =
+        history.series_label("project").unwrap().into_values().collect();
     projects.sort();
     assert_eq!(projects, ["checkout", "search"]);
 }
@@ -369,10 +369,11 @@ async fn caught_up_means_everything_is_in() {
     assert_eq!(*store.ticks.lock().unwrap(), 1, "the store samples first");
 
     let at = START_MS + 600_000;
-    store.pages.lock().unwrap().push(HistoryPage {
-        ticks: vec![tick(9, at, &[(1, 1.0)])],
-        ..Default::default()
-    });
+    store
+        .pages
+        .lock()
+        .unwrap()
+        .push(HistoryPage { ticks: vec![tick(9, at, &[(1, 1.0)])], ..Default::default() });
     store.news.send_modify(|number| *number += 1);
     history.caught_up().await.unwrap();
     assert_eq!(cost_counted(&path), 1.75);

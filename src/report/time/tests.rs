@@ -175,6 +175,34 @@ fn hours_of_a_zone_with_half_an_hour() {
     );
 }
 
+/// On Lord Howe Island the clock is changed by half an hour.
+#[test]
+fn hours_that_are_cut_by_a_change_of_half_an_hour() {
+    let lord_howe = clock("2026-11-21T10:17:42+11:00[Australia/Lord_Howe]");
+    check_buckets(
+        &lord_howe,
+        "2026-04-05T01:00:00+11:00",
+        "2026-04-05T03:00:00+10:30",
+        Unit::Hour,
+        &[
+            ("2026-04-05T01:00:00+11:00", 60),
+            ("2026-04-05T01:30:00+10:30", 30),
+            ("2026-04-05T02:00:00+10:30", 60),
+        ],
+    );
+    check_buckets(
+        &lord_howe,
+        "2026-10-04T01:45:00+10:30",
+        "2026-10-04T03:15:00+11:00",
+        Unit::Hour,
+        &[
+            ("2026-10-04T01:00:00+10:30", 15),
+            ("2026-10-04T02:30:00+11:00", 30),
+            ("2026-10-04T03:00:00+11:00", 15),
+        ],
+    );
+}
+
 #[test]
 fn weeks_begin_on_monday_and_years_on_their_first_thursday() {
     check_buckets(
