@@ -1,6 +1,7 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
 pub mod destination;
+pub mod edit;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
