@@ -6,13 +6,13 @@ use tonic::{Code, Request};
 
 use crate::support::{Agent, TOKEN, admission, logs, logs_message};
 
-async fn token_only() -> Agent {
-    Agent::with(Limits::default(), admission().with_token_only()).await
+fn token_only() -> Agent {
+    Agent::with(Limits::default(), admission().with_token_only())
 }
 
 #[tokio::test]
 async fn a_token_gets_in_by_path_or_header_and_nothing_else_does() {
-    let agent = token_only().await;
+    let agent = token_only();
     let (body, _) = logs();
     let bearer = format!("Bearer {TOKEN}");
     let lower = format!("bearer {TOKEN}");
@@ -50,7 +50,7 @@ async fn a_token_gets_in_by_path_or_header_and_nothing_else_does() {
 
 #[tokio::test]
 async fn the_agents_numbers_need_the_token_and_its_health_does_not() {
-    let agent = token_only().await;
+    let agent = token_only();
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let health = agent.raw(get("/healthz")).await;
     assert_eq!((health.status, health.body.as_slice()), (200, b"ok\n".as_slice()));
@@ -69,7 +69,7 @@ async fn the_agents_numbers_need_the_token_and_its_health_does_not() {
 
 #[tokio::test]
 async fn grpc_gets_in_by_bearer_metadata() {
-    let agent = token_only().await;
+    let agent = token_only();
     let mut client = LogsServiceClient::connect(agent.url("")).await.unwrap();
     let status = client.export(logs_message()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
@@ -85,7 +85,7 @@ async fn grpc_gets_in_by_bearer_metadata() {
 #[tokio::test]
 async fn no_web_page_and_no_rebound_name_gets_in_even_with_the_token() {
     let hosts = ["devbox.internal".to_owned()];
-    let agent = Agent::with(Limits::default(), admission().with_hosts(hosts)).await;
+    let agent = Agent::with(Limits::default(), admission().with_hosts(hosts));
     let (body, _) = logs();
     let path = format!("/{TOKEN}/v1/logs");
     let check = async |headers: &[(&str, &str)], status: u16| {
@@ -132,7 +132,7 @@ async fn no_web_page_and_no_rebound_name_gets_in_even_with_the_token() {
 #[tokio::test]
 async fn only_loopback_is_listened_on() {
     use std::sync::Arc;
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let everywhere = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = everywhere.local_addr().unwrap().port();
     let stop = tokio_util::sync::CancellationToken::new();
@@ -150,7 +150,7 @@ async fn only_loopback_is_listened_on() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn our_own_user_gets_in_over_ipv4_and_over_mapped_ipv6() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (body, _) = logs();
     assert_eq!(agent.post("/v1/logs", &[], &body).await.status, 200);
     assert_eq!(agent.post("/an-old-token/v1/logs", &[], &body).await.status, 200);
@@ -175,7 +175,7 @@ async fn another_user_gets_in_with_the_token_only() {
         eprintln!("not checked: starting a program as another user takes root");
         return;
     }
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let port = agent.address.port();
     let ask = async |path: String| {
         let script = format!(

@@ -15,7 +15,7 @@ const QUIET: Duration = Duration::from_millis(150);
 
 #[tokio::test]
 async fn no_success_goes_out_before_the_store_said_so() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     agent.store.script(Script::Hold);
     let (body, records) = logs();
     let mut http = agent.connect().await;
@@ -34,7 +34,7 @@ async fn no_success_goes_out_before_the_store_said_so() {
 
 #[tokio::test]
 async fn a_retried_body_has_the_same_hash_however_it_came() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (body, records) = logs();
     agent.post("/v1/logs", &[], &body).await;
     agent.post("/v1/logs", &[("Content-Encoding", "gzip")], &gzip(&body)).await;
@@ -59,7 +59,7 @@ async fn a_retried_body_has_the_same_hash_however_it_came() {
 #[tokio::test]
 async fn rejected_records_of_a_retry_count_once() {
     use prost::Message as _;
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let mut message = logs_message();
     let mut foreign = message.resource_logs[0].clone();
     foreign.scope_logs[0].scope.as_mut().unwrap().name = "somebody.else".to_owned();
@@ -76,7 +76,7 @@ async fn rejected_records_of_a_retry_count_once() {
 
 #[tokio::test]
 async fn a_stop_answers_what_has_begun_and_leaves_the_rest_in_the_backlog() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     agent.store.script(Script::Hold);
     let (body, _) = logs();
     let mut waiting = agent.connect().await;
@@ -113,7 +113,7 @@ async fn a_stop_answers_what_has_begun_and_leaves_the_rest_in_the_backlog() {
 #[tokio::test]
 async fn a_stop_does_not_wait_for_ever() {
     let limits = Limits { drain_timeout: Duration::from_millis(100), ..Limits::default() };
-    let agent = Agent::with(limits, admission()).await;
+    let agent = Agent::with(limits, admission());
     agent.store.script(Script::Hold);
     let (body, _) = logs();
     let mut stuck = agent.connect().await;

@@ -29,7 +29,7 @@ fn large(bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_body_of_33_mib_is_too_large_and_the_sender_hears_it() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let request = client().post(agent.url("/v1/logs")).body(vec![0; 33 * MIB]);
     let answer = request.header("content-type", "application/json").send().await.unwrap();
     assert_eq!(answer.status(), 413);
@@ -47,7 +47,7 @@ async fn a_body_of_33_mib_is_too_large_and_the_sender_hears_it() {
 
 #[tokio::test]
 async fn a_body_of_31_mib_is_not_too_large() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let request = client().post(agent.url("/v1/logs")).body(large(31 * MIB));
     let answer = request.header("content-type", "application/x-protobuf").send().await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -56,7 +56,7 @@ async fn a_body_of_31_mib_is_not_too_large() {
 #[tokio::test]
 async fn a_bomb_is_noticed_over_http_and_over_grpc() {
     let limits = Limits { decompressed_bytes_max: 4 * MIB, ..Limits::default() };
-    let agent = Agent::with(limits, admission()).await;
+    let agent = Agent::with(limits, admission());
     let encoding = ("Content-Encoding", "gzip");
     let bomb = gzip(&vec![0; 40 * MIB]);
     assert!(bomb.len() < MIB);
@@ -81,7 +81,7 @@ async fn a_bomb_is_noticed_over_http_and_over_grpc() {
 #[tokio::test]
 async fn all_bodies_together_have_a_budget_and_give_it_back() {
     let limits = Limits { budget_bytes_max: MIB, ..Limits::default() };
-    let agent = Agent::with(limits, admission()).await;
+    let agent = Agent::with(limits, admission());
     agent.store.script(Script::Hold);
     let (body, _) = logs();
     let too_much = large(2 * MIB);
@@ -102,7 +102,7 @@ async fn all_bodies_together_have_a_budget_and_give_it_back() {
 #[tokio::test]
 async fn a_slow_body_is_a_408() {
     let limits = Limits { body_timeout: Duration::from_millis(50), ..Limits::default() };
-    let agent = Agent::with(limits, admission()).await;
+    let agent = Agent::with(limits, admission());
     let (body, _) = logs();
     let request = post("/v1/logs", &[], &body);
     let mut slow = agent.connect().await;
@@ -115,7 +115,7 @@ async fn a_slow_body_is_a_408() {
 
 #[tokio::test]
 async fn a_length_that_is_not_true_stores_nothing() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (body, _) = logs();
     let head = |length: usize| {
         format!(
@@ -142,7 +142,7 @@ async fn a_length_that_is_not_true_stores_nothing() {
 
 #[tokio::test]
 async fn a_grpc_message_that_announces_more_than_comes_is_refused() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
     let export = agent.url("/opentelemetry.proto.collector.logs.v1.LogsService/Export");
@@ -157,7 +157,7 @@ async fn a_grpc_message_that_announces_more_than_comes_is_refused() {
 #[tokio::test]
 async fn strangers_have_a_short_time_and_guests_have_all_of_it() {
     let limits = Limits { first_request_timeout: Duration::from_millis(100), ..Limits::default() };
-    let agent = Agent::with(limits, admission()).await;
+    let agent = Agent::with(limits, admission());
     let (body, _) = logs();
     let mut guest = agent.connect().await;
     guest.send(&post("/v1/logs", &[], &body)).await;
@@ -174,7 +174,7 @@ async fn strangers_have_a_short_time_and_guests_have_all_of_it() {
 #[tokio::test]
 async fn a_connection_too_many_waits_until_there_is_room() {
     let limits = Limits { connections_max: 2, ..Limits::default() };
-    let agent = Agent::with(limits, admission()).await;
+    let agent = Agent::with(limits, admission());
     let (body, _) = logs();
     let mut first = agent.connect().await;
     let second = agent.connect().await;
@@ -190,7 +190,7 @@ async fn a_connection_too_many_waits_until_there_is_room() {
 
 #[tokio::test]
 async fn headers_have_a_limit() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let long = "x".repeat(200_000);
     let answer = agent.post("/v1/logs", &[("X-Long", &long)], b"").await;
     assert_eq!(answer.status, 431);

@@ -21,7 +21,7 @@ async fn recorded_sessions_are_accepted_whole() {
         ("rich-http-protobuf-cumulative", "application/x-protobuf"),
         ("rich-http-json-delta", "application/json"),
     ] {
-        let agent = Agent::start().await;
+        let agent = Agent::start();
         let mut connection = agent.connect().await;
         let index = String::from_utf8(fixture(&format!("{folder}/index.jsonl"))).unwrap();
         let mut requests = 0;
@@ -47,7 +47,7 @@ async fn recorded_sessions_are_accepted_whole() {
 
 #[tokio::test]
 async fn grpc_takes_all_three_signals_plain_and_compressed() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let metrics = fixture("rich-http-protobuf-cumulative/002-metrics-http_protobuf.bin");
     let metrics = ExportMetricsServiceRequest::decode(metrics.as_slice()).unwrap();
     let (_, records) = logs();
@@ -69,7 +69,7 @@ async fn grpc_takes_all_three_signals_plain_and_compressed() {
 
 #[tokio::test]
 async fn another_programs_records_are_a_partial_success_in_every_encoding() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (_, records) = logs();
     let mut foreign = logs_message();
     foreign.resource_logs[0].scope_logs[0].scope.as_mut().unwrap().name = "my.app".to_owned();
@@ -97,7 +97,7 @@ async fn another_programs_records_are_a_partial_success_in_every_encoding() {
 
 #[tokio::test]
 async fn one_unreadable_record_costs_only_itself() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let body = fixture("rich-http-json-delta/002-metrics-http_json.bin");
     let mut body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     let metrics = &mut body["resourceMetrics"][0]["scopeMetrics"][0]["metrics"];
@@ -118,7 +118,7 @@ async fn one_unreadable_record_costs_only_itself() {
 
 #[tokio::test]
 async fn every_framing_of_a_body_is_understood() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (body, _) = logs();
     let head = "Host: localhost\r\nContent-Type: application/x-protobuf\r\n";
     let mut bytewise =
@@ -149,7 +149,7 @@ async fn every_framing_of_a_body_is_understood() {
 
 #[tokio::test]
 async fn one_connection_carries_all_signals_and_pipelined_requests() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (body, _) = logs();
     let metrics = fixture("rich-http-protobuf-cumulative/002-metrics-http_protobuf.bin");
     let mut connection = agent.connect().await;
@@ -169,7 +169,7 @@ async fn one_connection_carries_all_signals_and_pipelined_requests() {
 
 #[tokio::test]
 async fn http2_carries_many_requests_at_once() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
     let (body, records) = logs();
@@ -185,7 +185,7 @@ async fn http2_carries_many_requests_at_once() {
 
 #[tokio::test]
 async fn a_sender_that_closes_its_half_still_gets_its_answer() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let (body, _) = logs();
     let mut connection = agent.connect().await;
     connection.send(&post("/v1/logs", &[], &body)).await;

@@ -9,7 +9,7 @@ use crate::support::{Agent, Script, gzip, logs, logs_message};
 
 /// A status and a code, told in the request's encoding.
 async fn check(path: &str, headers: &[(&str, &str)], body: &[u8], status: u16, code: i32) {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let answer = agent.post(path, headers, body).await;
     assert_eq!(answer.status, status, "{path} {headers:?}: {answer:?}");
     let json = headers.iter().any(|(_, value)| value.starts_with("application/json"));
@@ -61,7 +61,7 @@ async fn what_is_not_otlp_is_a_415() {
         check("/v1/logs", &[PROTOBUF, ("Content-Encoding", wrong)], b"", 415, 12).await;
         check("/v1/logs", &[JSON, ("Content-Encoding", wrong)], b"", 415, 12).await;
     }
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     let answer = agent.post("/v1/logs", &[PROTOBUF, ("Content-Encoding", "br")], b"").await;
     assert_eq!(answer.header("accept-encoding"), Some("gzip, identity"));
 }
@@ -76,7 +76,7 @@ async fn what_is_nowhere_is_a_404() {
 
 #[tokio::test]
 async fn the_wrong_method_is_a_405_that_names_the_right_one() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     for (method, path, allow) in [
         ("GET", "/v1/logs", "POST"),
         ("PUT", "/v1/metrics", "POST"),
@@ -93,7 +93,7 @@ async fn the_wrong_method_is_a_405_that_names_the_right_one() {
 
 #[tokio::test]
 async fn a_store_that_cannot_is_a_503_with_a_time_to_come_back() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     agent.store.script(Script::Answer(Err(Refused::DiskFull("0 bytes free".to_owned()))));
     let (body, _) = logs();
 
@@ -124,7 +124,7 @@ async fn a_store_that_cannot_is_a_503_with_a_time_to_come_back() {
 
 #[tokio::test]
 async fn what_went_wrong_is_counted_and_kept_in_words() {
-    let agent = Agent::start().await;
+    let agent = Agent::start();
     agent.post("/v1/logs", &[JSON], b"{").await;
     agent.post("/v1/logs", &[("Origin", "http://evil.example")], b"").await;
     agent.post("/nowhere", &[], b"").await;

@@ -114,11 +114,11 @@ pub struct Agent {
 }
 
 impl Agent {
-    pub async fn start() -> Self {
-        Self::with(Limits::default(), admission()).await
+    pub fn start() -> Self {
+        Self::with(Limits::default(), admission())
     }
 
-    pub async fn with(limits: Limits, admission: Admission) -> Self {
+    pub fn with(limits: Limits, admission: Admission) -> Self {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(socket.try_clone().unwrap()).unwrap();
@@ -173,7 +173,7 @@ pub fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         request += "Content-Type: application/x-protobuf\r\n";
     }
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        request.extend([name, ": ", value, "\r\n"]);
     }
     [request.as_bytes(), b"\r\n", body].concat()
 }
