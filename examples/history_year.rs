@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Two million events: 20 sessions and eight active hours every day, five projects, three models. With
-//! a directory the history stays there, for `CCOTEL_DATA_DIR=DIRECTORY ccotel report`.
+//! a directory the history stays there, for `CCOTEL_DATA_DIR=DIRECTORY ccotel report`, and is only read
+//! the next time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +45,9 @@ fn main() -> anyhow::Result<()> {
         scratch.path().to_path_buf()
     };
     let path = directory.join("history.db");
-    generate(&path)?;
+    if !path.exists() {
+        generate(&path)?;
+    }
     let bytes = std::fs::metadata(&path)?.len();
     println!("history.db: {} MB", bytes / 1_000_000);
     for (since, by) in [

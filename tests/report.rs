@@ -1,5 +1,7 @@
 //! `ccotel report` from outside: the real binary over a history made for it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests end the test, too")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
