@@ -3,12 +3,13 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
+//! | data | `queue.db`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
 //! | runtime | `control.sock` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
 //! `~/.local/share/ccotel`, `$XDG_RUNTIME_DIR/ccotel`. Where there is no runtime directory (macOS,
-//! some containers), or its path is too long for a Unix socket, it is `run/` in the data directory.
+//! some containers), where the data directory was moved alone, or where the path is too long for a
+//! Unix socket, it is `run/` in the data directory.
 
 use std::path::{Path, PathBuf};
 
@@ -46,10 +47,14 @@ impl Paths {
             .or_else(|| absolute_env("XDG_DATA_HOME").map(|dir| dir.join("ccotel")))
             .or_else(|| under_home(".local/share/ccotel"))
             .ok_or(NoHome)?;
+        // Agents side by side: a data directory that was moved takes its control socket with it.
+        let of_the_session = || {
+            base.as_ref()
+                .filter(|_| absolute_env("CCOTEL_DATA_DIR").is_none())
+                .and_then(|base| base.runtime_dir().map(|dir| dir.join("ccotel")))
+        };
         let runtime_dir = absolute_env("CCOTEL_RUNTIME_DIR")
-            .or_else(|| {
-                base.as_ref().and_then(|base| base.runtime_dir().map(|dir| dir.join("ccotel")))
-            })
+            .or_else(of_the_session)
             .filter(|dir| dir.join("control.sock").as_os_str().len() <= SOCKET_PATH_BYTES_MAX)
             .unwrap_or_else(|| data_dir.join("run"));
         Ok(Self {
@@ -99,6 +104,26 @@ impl Paths {
 
     pub fn agent_json(&self) -> PathBuf {
         self.data_dir.join("agent.json")
+    }
+
+    /// Held by the worker for its life: a worker whose holder was killed is waited for.
+    pub fn worker_lock(&self) -> PathBuf {
+        self.data_dir.join("worker.lock")
+    }
+
+    /// Present after `agent stop --stay`, until `agent start`.
+    pub fn stay_file(&self) -> PathBuf {
+        self.data_dir.join("stopped")
+    }
+
+    /// What a restarting holder shall become: written by `agent restart`.
+    pub fn restart_json(&self) -> PathBuf {
+        self.data_dir.join("restart.json")
+    }
+
+    /// The last valid `config.toml`, for a start while the current one is invalid.
+    pub fn last_valid_dir(&self) -> PathBuf {
+        self.data_dir.join("last-valid")
     }
 
     pub fn agent_log(&self) -> PathBuf {

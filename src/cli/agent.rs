@@ -1,8 +1,142 @@
+//! `ccotel agent`: the background agent, by hand.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use crate::agent::identity::Identity;
+use crate::agent::manage::{self, Restarted, Started};
+use crate::agent::{VERSION, files, holder, spawn, worker};
+use crate::config::Config;
 use crate::exit::Exit;
+use crate::paths::Paths;
+
+mod logs;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(arg_required_else_help = true)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
 
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the agent in the foreground (for systemd, launchd, or to watch it)
+    Run {
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
+    /// Start the agent, also after `stop --stay`
+    Start,
+    /// Stop the agent until the next `claude`
+    Stop {
+        /// Do not start it with the next `claude` either, only with `ccotel agent start`
+        #[arg(long)]
+        stay: bool,
+    },
+    /// Replace the running agent by this version; no connection is refused meanwhile
+    Restart {
+        #[arg(long, hide = true)]
+        if_older: bool,
+    },
+    /// Print what happened to the agent
+    Logs(logs::Args),
+    #[command(hide = true)]
+    Spawn {
+        #[arg(long)]
+        restart: bool,
+    },
+    #[command(hide = true)]
+    Worker,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    if let Command::Spawn { restart } = args.command {
+        spawn::spawn_and_exit(restart).context("cannot start the agent")?;
+        return Ok(Exit::Done);
+    }
+    let paths = Paths::from_env()?;
+    match &args.command {
+        Command::Run { detached } => run_holder(&paths, *detached),
+        Command::Worker => Ok(worker::run(&paths)),
+        Command::Start => start(&paths),
+        Command::Stop { stay } => stop(&paths, *stay),
+        Command::Restart { if_older } => restart(&paths, *if_older),
+        Command::Logs(args) => logs::run(&paths, args),
+        Command::Spawn { .. } => unreachable!("done above, without asking for directories"),
+    }
+}
+
+fn run_holder(paths: &Paths, detached: bool) -> anyhow::Result<Exit> {
+    if detached {
+        holder::run(paths, &[], true)?;
+        return Ok(Exit::Done);
+    }
+    if std::io::stderr().is_terminal() {
+        // Typed by somebody: that is as good as `agent start`.
+        files::remove(&paths.stay_file())?;
+    } else if paths.stay_file().exists() {
+        say("stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it again");
+        return Ok(Exit::Done);
+    }
+    holder::run(paths, &config(paths).agent.listen, false)?;
+    Ok(Exit::Done)
+}
+
+fn start(paths: &Paths) -> anyhow::Result<Exit> {
+    match manage::start(paths, &config(paths))? {
+        Started::New(agent) => say(&format!("agent {} started: {}", agent.version, facts(&agent))),
+        Started::Already(agent) => {
+            say(&format!("agent {} runs already: {}", agent.version, facts(&agent)));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn stop(paths: &Paths, stay: bool) -> anyhow::Result<Exit> {
+    let stopped = if manage::stop(paths, stay)? { "agent stopped" } else { "no agent runs" };
+    say(&if stay {
+        format!("{stopped}; none starts until `ccotel agent start`, and sessions are not counted")
+    } else {
+        format!("{stopped}; the next `claude` starts one")
+    });
+    Ok(Exit::Done)
+}
+
+fn restart(paths: &Paths, if_older: bool) -> anyhow::Result<Exit> {
+    match manage::restart(paths, &config(paths), if_older)? {
+        Restarted::Started(agent) => {
+            say(&format!("agent {} started: {}", agent.version, facts(&agent)));
+        }
+        Restarted::HandedOver { before, now } if before == now.version => {
+            say(&format!("agent {before} restarted: {}", facts(&now)));
+        }
+        Restarted::HandedOver { before, now } => {
+            say(&format!("agent {before} replaced by {}: {}", now.version, facts(&now)));
+        }
+        Restarted::NotNeeded => say(&format!("the agent is not older than {VERSION}")),
+    }
+    Ok(Exit::Done)
+}
+
+/// An invalid configuration keeps nobody from an agent: it runs with the last valid one, and says so.
+fn config(paths: &Paths) -> Config {
+    let (config, _, warning) = worker::config_at_start(paths);
+    if let Some(warning) = warning {
+        eprintln!("ccotel: {}; {}", warning.what, warning.remedy);
+    }
+    config
+}
+
+fn facts(agent: &Identity) -> String {
+    let addresses: Vec<_> = agent.addresses.iter().map(ToString::to_string).collect();
+    let pid = agent.pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
+    format!("{pid}listening on {}", addresses.join(", "))
+}
+
+/// One line; a closed standard output is nobody's problem.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "ccotel: {line}");
 }

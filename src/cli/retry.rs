@@ -1,8 +1,24 @@
+//! `ccotel retry`: a destination that waits or is parked is tried now.
+
+use crate::agent::control::{self, Answer, Request};
+use crate::agent::ensure;
 use crate::exit::Exit;
+use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The destination's name (default: all)
+    pub name: Option<String>,
+}
 
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let paths = Paths::from_env()?;
+    if ensure::running(&paths)?.is_none() {
+        anyhow::bail!("no agent runs, so nothing is sent; `ccotel agent start` starts it");
+    }
+    match control::ask(&paths, Request::Retry { name: args.name.clone() })? {
+        Answer::Done { what } | Answer::Failed { what } => println!("ccotel: {what}"),
+        Answer::Status { .. } => anyhow::bail!(control::ControlError::Strange),
+    }
+    Ok(Exit::Done)
 }

@@ -1,8 +1,130 @@
+//! `ccotel status`: what runs, what arrived, what is waiting, and what went wrong.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::agent::control::{self, Answer, Request};
+use crate::agent::ensure::{self, EnsureError};
+use crate::agent::identity::Identity;
+use crate::agent::signals::Signals;
+use crate::agent::status::{Status, Warning};
 use crate::exit::Exit;
+use crate::paths::Paths;
+
+mod screen;
+
+/// How often `--watch` draws.
+const REDRAW_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "watch")]
+    pub json: bool,
+    /// Draw again every second, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+}
 
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let paths = Paths::from_env()?;
+    if args.watch {
+        return watch(&paths);
+    }
+    let status = gather(&paths);
+    let text = if args.json {
+        serde_json::to_string(&status)? + "\n"
+    } else {
+        screen::draw(&status, None, Timestamp::now())
+    };
+    // A pipe that is closed early has read what it wanted.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(if status.running { Exit::Done } else { Exit::NotRunning })
+}
+
+fn watch(paths: &Paths) -> anyhow::Result<Exit> {
+    if !std::io::stdout().is_terminal() {
+        eprintln!("ccotel: --watch draws on a terminal; use `ccotel status --json` in scripts");
+        return Ok(Exit::Usage);
+    }
+    let mut signals = Signals::listen()?;
+    let mut before = None;
+    loop {
+        let status = gather(paths);
+        let now = Timestamp::now();
+        let text = screen::draw(&status, before.as_ref().map(|(at, status)| (*at, status)), now);
+        // Home, each line cleared to its end, then everything below: no flicker.
+        let lines = text.replace('\n', "\x1b[K\n");
+        let mut out = std::io::stdout().lock();
+        if write!(out, "\x1b[H{lines}\x1b[J").and_then(|()| out.flush()).is_err() {
+            return Ok(Exit::Done);
+        }
+        let running = status.running;
+        before = Some((now, status));
+        if signals.wait(Some(REDRAW_PERIOD)).is_some() {
+            return Ok(if running { Exit::Done } else { Exit::NotRunning });
+        }
+    }
+}
+
+/// From the agent if one answers, else from the files.
+fn gather(paths: &Paths) -> Status {
+    let mut status = match ensure::running(paths) {
+        Ok(Some(identity)) => ask(paths, &identity),
+        Ok(None) => Status::on_disk(paths),
+        Err(error) => {
+            let mut status = Status::on_disk(paths);
+            status.warnings.push(unknown(&error));
+            status
+        }
+    };
+    status.warnings.extend(launch_problems(paths));
+    status
+}
+
+fn ask(paths: &Paths, identity: &Identity) -> Status {
+    let unanswered = match control::ask(paths, Request::Status) {
+        Ok(Answer::Status { status }) => match serde_json::from_value(status) {
+            Ok(status) => return newer(status, identity),
+            Err(_) => control::ControlError::Strange.to_string(),
+        },
+        Ok(_) => control::ControlError::Strange.to_string(),
+        Err(error) => error.to_string(),
+    };
+    // The holder lives, so nothing is refused; its worker is being started, or cannot work.
+    let mut status = Status::on_disk(paths).with_identity(identity);
+    status.warnings.push(Warning {
+        at: Timestamp::now(),
+        what: format!("the worker does not answer: {unanswered}"),
+        remedy: "what Claude Code sends waits in the meantime; `ccotel agent logs` says more"
+            .into(),
+    });
+    status
+}
+
+/// Adds that a newer version is installed than the one that runs.
+fn newer(mut status: Status, identity: &Identity) -> Status {
+    if ensure::is_older(identity) {
+        status.warnings.push(Warning {
+            at: Timestamp::now(),
+            what: format!(
+                "the agent is of version {}, and {} is installed",
+                identity.version,
+                crate::agent::VERSION
+            ),
+            remedy: "the next `claude` replaces it, or `ccotel agent restart` now".into(),
+        });
+    }
+    status
+}
+
+fn unknown(error: &EnsureError) -> Warning {
+    Warning { at: Timestamp::now(), what: error.to_string(), remedy: error.remedy().into() }
+}
+
+/// What went wrong at launches, kept since nobody could have seen it then.
+fn launch_problems(_paths: &Paths) -> Vec<Warning> {
+    Vec::new()
 }

@@ -1,11 +1,22 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
 pub mod destination;
+pub mod edit;
+pub mod file;
+pub mod layers;
+pub mod limits;
+pub mod problem;
+pub mod shape;
+pub mod show;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use destination::DestinationConfig;
+
+pub use layers::{Loaded, Origin, load, read};
+pub use problem::{Problem, Severity};
 
 use crate::record::PrivacyLevel;
 
@@ -48,4 +59,25 @@ pub struct PrivacyConfig {
     pub level: PrivacyLevel,
     /// `email = "hash"`: `user.email` becomes a hash with the install's key.
     pub email_hashed: bool,
+}
+
+#[cfg(test)]
+mod tests;
+
+/// The built-in layer.
+impl Default for Config {
+    fn default() -> Self {
+        let agent = AgentConfig {
+            listen: vec![layers::LISTEN_DEFAULT],
+            max_disk_bytes: layers::DISK_BYTES_DEFAULT,
+            history_days: layers::HISTORY_DAYS_DEFAULT,
+            accept: Accept::default(),
+        };
+        Self {
+            agent,
+            tags: BTreeMap::new(),
+            privacy: PrivacyConfig::default(),
+            destinations: Vec::new(),
+        }
+    }
 }

@@ -188,6 +188,6 @@ mod tests {
         let silent = launches.silent(Duration::ZERO, start);
         assert_eq!(silent.len(), LAUNCHES_MAX - 1);
         assert_eq!(silent.first().map(|notice| notice.id.as_str()), Some("2"));
-        assert!(launches.silent(Duration::from_secs(60), start).is_empty());
+        assert!(launches.silent(Duration::from_mins(1), start).is_empty());
     }
 }

@@ -246,3 +246,6 @@ fn facts_of(place: &Place) -> impl Iterator<Item = (&'static str, &str)> {
     ];
     facts.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?)))
 }
+
+#[cfg(test)]
+mod tests;

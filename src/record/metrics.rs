@@ -219,6 +219,9 @@ fn record_count(metric: &Metric) -> usize {
         Some(Data::Histogram(histogram)) => histogram.data_points.len(),
         Some(Data::ExponentialHistogram(histogram)) => histogram.data_points.len(),
         Some(Data::Summary(summary)) => summary.data_points.len(),
-        None => 0,
+        None => 1, // what it held could not be read
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,14 +103,10 @@ impl Redactor<'_> {
 
     fn span(&mut self, span: &mut Span) {
         self.attributes(&mut span.attributes, false);
-        if !names::is_plain(&span.name) {
-            span.name = self.free_text(Class::Content, "name", &span.name);
-        }
+        span.name = self.name(&span.name);
         span.trace_state = self.free_text(Class::Content, "trace_state", &span.trace_state);
         for event in &mut span.events {
-            if !names::is_plain(&event.name) {
-                event.name = self.free_text(Class::Content, "name", &event.name);
-            }
+            event.name = self.name(&event.name);
             self.attributes(&mut event.attributes, false);
         }
         for link in &mut span.links {
@@ -120,6 +116,12 @@ impl Redactor<'_> {
         if let Some(status) = &mut span.status {
             status.message = self.free_text(Class::ErrorText, "error", &status.message);
         }
+    }
+
+    /// A plain name stays, as Claude Code's are; anything else is content.
+    fn name(&self, name: &str) -> String {
+        let class = if names::is_plain(name) { Class::Kept } else { Class::Content };
+        self.free_text(class, "name", name)
     }
 
     /// A text that has no attribute to keep its length in.

@@ -8,17 +8,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::cardinality::Cardinality;
 use super::fold::Fold;
-use super::handle::{Ingest, Ingested, Refused, StoreStats};
+use super::handle::{Ingest, Ingested, Refused};
 use super::inbox::{self, End, INBOXES, Inbox};
 use super::lanes::Lanes;
+use super::meta;
 use super::row::{self, RowWriter};
 use super::sampler::Sampler;
 use super::schema::{self, OpenError};
-use super::series::SERIES_MAX;
 use super::sessions::Sessions;
 use crate::record::{Batch, Point};
 
@@ -52,15 +52,15 @@ pub struct Core {
     pub(super) install_key: [u8; 32],
     writer: RowWriter,
     hashes: HashMap<u128, i64>,
-    counts: Counts,
+    pub(super) counts: Counts,
 }
 
 /// Counts that no row carries, saved with the next transaction.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    duplicate: u64,
+pub(super) struct Counts {
+    pub(super) duplicate: u64,
     /// Records of points inboxes that were pruned or never written because nothing in them was new.
-    unchanged: u64,
+    pub(super) unchanged: u64,
     dirty: bool,
 }
 
@@ -74,7 +74,7 @@ impl Core {
     }
 
     fn load(connection: Connection, options: Options, now_ms: i64) -> rusqlite::Result<Self> {
-        let (install_id, install_key) = install(&connection)?;
+        let (install_id, install_key) = meta::install(&connection)?;
         let mut ends = [End::default(); 3];
         let mut hashes = HashMap::new();
         let mut last_data_ms = 0;
@@ -86,8 +86,8 @@ impl Core {
         let last_tick_ms: Option<i64> =
             connection.query_row("SELECT max(tick_ms) FROM samples", [], |row| row.get(0))?;
         let counts = Counts {
-            duplicate: meta(&connection, "duplicate")?.unwrap_or(0),
-            unchanged: meta(&connection, "unchanged")?.unwrap_or(0),
+            duplicate: meta::get(&connection, "duplicate")?.unwrap_or(0),
+            unchanged: meta::get(&connection, "unchanged")?.unwrap_or(0),
             dirty: false,
         };
         let mut core = Self {
@@ -114,7 +114,7 @@ impl Core {
 
     /// Takes in the points stored since the last tick.
     fn recover(&mut self, now_ms: i64) -> rusqlite::Result<()> {
-        let applied: i64 = meta(&self.connection, "applied_row")?.unwrap_or(0);
+        let applied: i64 = meta::get(&self.connection, "applied_row")?.unwrap_or(0);
         let mut after = applied;
         loop {
             let sql = "SELECT row, body FROM points_inbox WHERE row > ?1 ORDER BY row LIMIT 100";
@@ -143,12 +143,6 @@ impl Core {
     /// Key for hashes that must not be comparable between installs.
     pub fn install_key(&self) -> [u8; 32] {
         self.install_key
-    }
-
-    /// Records received since the install began, with those that were duplicate.
-    pub fn received(&self) -> (u64, u64) {
-        let stored: u64 = self.ends.iter().map(|end| end.records_total).sum();
-        (stored + self.counts.duplicate + self.counts.unchanged, self.counts.duplicate)
     }
 
     /// Stores a group of requests in one synced commit. The answers are in the group's order.
@@ -251,48 +245,6 @@ impl Core {
         pending.answers.into_iter().map(Ok).collect()
     }
 
-    /// Statistics for `status`.
-    pub fn stats(&mut self, now_ms: i64) -> rusqlite::Result<StoreStats> {
-        self.complete_sessions(now_ms)?;
-        let (received, duplicate) = self.received();
-        let mut warnings = self.cardinality.warnings();
-        if self.fold.series.folded > 0 {
-            warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels; use fewer tag values", self.fold.series.folded));
-        }
-        Ok(StoreStats {
-            install_id: self.install_id.clone(),
-            received,
-            duplicate,
-            sessions_active: self.sessions.active(now_ms),
-            sessions_today: self.sessions.since(midnight_ms(now_ms)),
-            series: self.fold.series.list().len() as u64,
-            disk_bytes: self.disk_bytes()?,
-            warnings,
-        })
-    }
-
-    /// Sessions of today from before this start, read at the first question.
-    fn complete_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()> {
-        if std::mem::replace(&mut self.sessions.complete, true) {
-            return Ok(());
-        }
-        let mut query = self
-            .connection
-            .prepare("SELECT received_ms, body FROM events_inbox ORDER BY row DESC")?;
-        let mut rows = query.query([])?;
-        while let Some(found) = rows.next()? {
-            let received_ms = found.get(0)?;
-            if received_ms < midnight_ms(now_ms) {
-                break;
-            }
-            self.sessions.saw(
-                &row::read_events(found.get_ref(1)?.as_blob()?).unwrap_or_default(),
-                received_ms,
-            );
-        }
-        Ok(())
-    }
-
     /// Empties the log into the database; called last.
     pub fn close(&mut self) {
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
@@ -301,7 +253,7 @@ impl Core {
     }
 
     pub(super) fn applied_row(&self) -> rusqlite::Result<i64> {
-        Ok(meta(&self.connection, "applied_row")?.unwrap_or(0))
+        Ok(meta::get(&self.connection, "applied_row")?.unwrap_or(0))
     }
 
     fn seen(&self, hash: u128, now_ms: i64) -> bool {
@@ -318,10 +270,10 @@ impl Core {
 
     /// Saves counts and how far the counters are, inside the caller's transaction.
     pub(super) fn save_meta(&mut self) -> rusqlite::Result<()> {
-        set_meta(&self.connection, "applied_row", self.ends[Inbox::Points as usize].row)?;
+        meta::set(&self.connection, "applied_row", self.ends[Inbox::Points as usize].row)?;
         if std::mem::take(&mut self.counts.dirty) {
-            set_meta(&self.connection, "duplicate", self.counts.duplicate.cast_signed())?;
-            set_meta(&self.connection, "unchanged", self.counts.unchanged.cast_signed())?;
+            meta::set(&self.connection, "duplicate", self.counts.duplicate.cast_signed())?;
+            meta::set(&self.connection, "unchanged", self.counts.unchanged.cast_signed())?;
         }
         Ok(())
     }
@@ -343,49 +295,7 @@ pub(super) fn refusal(error: &rusqlite::Error) -> Refused {
     }
 }
 
-/// The install's id and key, made at the first start.
-fn install(connection: &Connection) -> rusqlite::Result<(String, [u8; 32])> {
-    let found = meta(connection, "install_id")?.zip(meta(connection, "install_key")?);
-    if let Some(identity) = found {
-        return Ok(identity);
-    }
-    let id = uuid::Uuid::new_v4().to_string();
-    let mut key = [0; 32];
-    getrandom::fill(&mut key)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.to_string().into()))?;
-    connection.execute(
-        "INSERT OR REPLACE INTO meta VALUES('install_id', ?1), ('install_key', ?2)",
-        params![id, key],
-    )?;
-    Ok((id, key))
-}
-
-fn meta<T: rusqlite::types::FromSql>(
-    connection: &Connection,
-    key: &str,
-) -> rusqlite::Result<Option<T>> {
-    connection
-        .prepare_cached("SELECT value FROM meta WHERE key=?1")?
-        .query_row([key], |row| row.get(0))
-        .optional()
-}
-
-fn set_meta(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value=?2")?
-        .execute(params![key, value])?;
-    Ok(())
-}
-
 fn last_received_ms(connection: &Connection, inbox: Inbox) -> rusqlite::Result<i64> {
     let sql = format!("SELECT received_ms FROM {} ORDER BY row DESC LIMIT 1", inbox.table());
     Ok(connection.query_row(&sql, [], |row| row.get(0)).optional()?.unwrap_or(0))
-}
-
-/// The start of the local day.
-fn midnight_ms(now_ms: i64) -> i64 {
-    let now = jiff::Timestamp::from_millisecond(now_ms)
-        .unwrap_or_default()
-        .to_zoned(jiff::tz::TimeZone::system());
-    now.start_of_day().map_or(now_ms, |start| start.timestamp().as_millisecond())
 }

@@ -9,7 +9,7 @@ use super::handle::{Books, Content, Cursor, DestinationKey, FrozenBatch, Lane, S
 use super::inbox::{End, Inbox};
 use super::lanes::{self, Frozen, LaneState, View};
 use super::projection::{Groups, State};
-use crate::record::PrivacyLevel;
+use crate::record::{PrivacyLevel, tighten_event, tighten_spans};
 
 /// A quarantined body kept for looking at; beyond, only its size is known.
 const QUARANTINE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -141,17 +141,19 @@ impl Core {
             return Ok(None);
         }
         let replay = state.frozen.is_some();
+        let privacy = self.lanes.privacy.get(destination).copied().unwrap_or(PrivacyLevel::Minimal);
         let read = match lane {
             Lane::Samples => {
-                let privacy =
-                    self.lanes.privacy.get(destination).copied().unwrap_or(PrivacyLevel::Minimal);
                 self.prepare_view(state, privacy)?;
                 self.read_samples(state, records_max, bytes_max)?
             }
             Lane::Events => self.read_events(state, records_max, bytes_max)?,
             Lane::Spans => self.read_spans(state, records_max, bytes_max)?,
         };
-        let Some(read) = read else { return Ok(None) };
+        let Some(mut read) = read else { return Ok(None) };
+        if privacy < PrivacyLevel::Full {
+            tighten(&mut read.content, privacy, &self.install_key);
+        }
         let frozen = Frozen { end: read.end, records: read.records };
         state.frozen = Some(frozen);
         if content_is_empty(&read.content) {
@@ -279,6 +281,24 @@ impl Core {
             }
         }
         Ok(books)
+    }
+}
+
+/// What a destination's level takes away; series have lost their labels already.
+fn tighten(content: &mut Content, privacy: PrivacyLevel, install_key: &[u8; 32]) {
+    match content {
+        Content::Samples(_) => {}
+        Content::Events(events) => {
+            for event in events {
+                *event = tighten_event(event, privacy, install_key);
+            }
+        }
+        Content::Spans(spans) => {
+            *spans = spans
+                .iter()
+                .filter_map(|spans| tighten_spans(spans, privacy, install_key))
+                .collect();
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub mod handle;
 mod history_page;
 mod inbox;
 mod lanes;
+mod meta;
 mod projection;
 mod retention;
 mod row;
@@ -29,7 +30,10 @@ mod samples;
 mod schema;
 mod series;
 mod sessions;
+mod stats;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod tick;
 mod wire;

@@ -1,0 +1,160 @@
+//! The control socket: how commands and the wrapper speak to the worker.
+//!
+//! One JSON line in, one JSON line out, and the connection ends. The socket is 0600 in a directory
+//! 0700, and the worker checks the peer's user besides.
+//!
+//! ```text
+//! {"protocol":1,"request":{"op":"retry","name":"team-prom"}}
+//! {"protocol":1,"answer":{"result":"done","what":"trying team-prom now"}}
+//! ```
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use serde::{Deserialize, Serialize};
+
+use super::PROTOCOL;
+use super::files;
+use super::notice::LaunchNotice;
+use crate::paths::Paths;
+
+pub mod server;
+
+/// Longest line in either direction.
+pub const LINE_BYTES_MAX: u64 = 1024 * 1024;
+/// How long one side waits for the other.
+pub const WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request {
+    /// The status document.
+    Status,
+    /// A launch; the sender does not wait for an answer.
+    Launch { notice: LaunchNotice },
+    /// Samples and history up to this moment, for a report.
+    Sync,
+    /// Try one destination, or all, now.
+    Retry { name: Option<String> },
+    /// End the agent.
+    Stop,
+    /// Replace the agent as `restart.json` says.
+    Restart,
+    /// Read the configuration again.
+    Reload,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Answer {
+    Done { what: String },
+    Status { status: serde_json::Value },
+    Failed { what: String },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RequestLine {
+    pub protocol: u32,
+    pub request: Request,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AnswerLine {
+    pub protocol: u32,
+    pub answer: Answer,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("the agent cannot be reached on {socket}: {why}; see `ccotel agent logs`")]
+    Unreachable { socket: String, why: String },
+    #[error(
+        "the agent answered in a way that this version does not understand; `ccotel agent restart` replaces it"
+    )]
+    Strange,
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Asks and waits for the answer, at most [`WAIT`] for each step.
+pub fn ask(paths: &Paths, request: Request) -> Result<Answer, ControlError> {
+    let socket = paths.control_socket();
+    let unreachable = |error: std::io::Error| ControlError::Unreachable {
+        socket: socket.display().to_string(),
+        why: files::words(&error),
+    };
+    let mut stream = UnixStream::connect(&socket).map_err(unreachable)?;
+    stream.set_read_timeout(Some(WAIT)).map_err(unreachable)?;
+    stream.set_write_timeout(Some(WAIT)).map_err(unreachable)?;
+    stream.write_all(&encode(&RequestLine { protocol: PROTOCOL, request })).map_err(unreachable)?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut line).map_err(unreachable)?;
+    let answer: AnswerLine = serde_json::from_str(&line).map_err(|_| ControlError::Strange)?;
+    match answer.answer {
+        Answer::Failed { what } => Err(ControlError::Refused(what)),
+        answer => Ok(answer),
+    }
+}
+
+/// Whether somebody of this machine listens on the control socket.
+pub fn answers(paths: &Paths) -> bool {
+    UnixStream::connect(paths.control_socket()).is_ok()
+}
+
+/// Tells the agent of a launch. Never waits, and says nothing if it fails: it only enriches.
+pub fn send_notice(paths: &Paths, notice: &LaunchNotice) {
+    let _ = try_send_notice(paths, notice);
+}
+
+fn try_send_notice(paths: &Paths, notice: &LaunchNotice) -> rustix::io::Result<()> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(paths.control_socket())?)?;
+    let request = Request::Launch { notice: notice.clone() };
+    // One write: it fits into the socket's buffer, where it waits for a worker that is still starting.
+    rustix::io::write(&socket, &encode(&RequestLine { protocol: PROTOCOL, request }))?;
+    Ok(())
+}
+
+/// Brings samples and history up to this moment. `false` if no agent could do it in time.
+pub fn sync(paths: &Paths) -> bool {
+    matches!(ask(paths, Request::Sync), Ok(Answer::Done { .. }))
+}
+
+/// A message as one line.
+pub fn encode(message: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).expect("messages have only text keys");
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yesterdays_lines_are_understood() {
+        let lines = [
+            (r#"{"protocol":1,"request":{"op":"status"}}"#, Request::Status),
+            (
+                r#"{"protocol":1,"request":{"op":"retry","name":null}}"#,
+                Request::Retry { name: None },
+            ),
+            (
+                r#"{"protocol":1,"request":{"op":"launch","notice":{"id":"a","pid":7,"directory":"/w"}}}"#,
+                Request::Launch {
+                    notice: LaunchNotice { id: "a".into(), pid: 7, directory: "/w".into() },
+                },
+            ),
+        ];
+        for (line, wanted) in lines {
+            let parsed: RequestLine = serde_json::from_str(line).unwrap();
+            assert_eq!(parsed.request, wanted);
+            let again = String::from_utf8(encode(&parsed)).unwrap();
+            assert_eq!(again.trim_end(), line);
+        }
+    }
+}

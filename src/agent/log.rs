@@ -1,0 +1,99 @@
+//! `agent.log`: what happened to the agent, never what a session said.
+//!
+//! Two files of at most 1 MiB: the older one is `agent.log.1`. The worker writes through `tracing`;
+//! the holder, which hardly ever has something to say, appends lines.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::files::{self, FileError};
+use crate::paths::Paths;
+
+/// A log file that grew beyond this becomes `agent.log.1`.
+const LOG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The file before the current one.
+pub fn rotated(path: &Path) -> PathBuf {
+    path.with_extension("log.1")
+}
+
+/// Appends a line of the holder. A log that cannot be written must not end an agent.
+pub fn line(paths: &Paths, message: &str) {
+    if let Ok(mut file) = files::open_private(&paths.agent_log()) {
+        let _ = writeln!(file, "{:.6}  INFO holder: {message}", jiff::Timestamp::now());
+    }
+}
+
+/// Sends `tracing` to the log for the rest of this process, panics included.
+pub fn start(paths: &Paths) -> Result<(), FileError> {
+    let log = RotatingLog::open(paths.agent_log())?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(Mutex::new(log))
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .with_target(true)
+        .finish();
+    // A second call, as in tests, keeps the first log.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    std::panic::set_hook(Box::new(|panic| tracing::error!("panic: {panic}")));
+    Ok(())
+}
+
+struct RotatingLog {
+    path: PathBuf,
+    file: File,
+}
+
+impl RotatingLog {
+    fn open(path: PathBuf) -> Result<Self, FileError> {
+        let file = files::open_private(&path)?;
+        Ok(Self { path, file })
+    }
+
+    fn rotate_if_long(&mut self) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        if own.len() < LOG_BYTES_MAX {
+            return Ok(());
+        }
+        // Another process may have rotated it already: then only reopen.
+        if fs::metadata(&self.path).is_ok_and(|current| current.ino() == own.ino()) {
+            fs::rename(&self.path, rotated(&self.path))?;
+        }
+        self.file = files::open_private(&self.path).map_err(|error| error.source)?;
+        Ok(())
+    }
+}
+
+impl Write for RotatingLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rotate_if_long()?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_bounded_by_two_files() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("agent.log");
+        let mut log = RotatingLog::open(path.clone()).unwrap();
+        let chunk = vec![b'x'; 300 * 1024];
+        for _ in 0..20 {
+            log.write_all(&chunk).unwrap();
+        }
+        for file in [&path, &rotated(&path)] {
+            let length = fs::metadata(file).unwrap().len();
+            assert!(length <= LOG_BYTES_MAX + chunk.len() as u64, "{length}");
+        }
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+}

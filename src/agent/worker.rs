@@ -1,0 +1,328 @@
+//! `agent worker`: one thread that receives, stores, delivers and answers the control socket.
+//!
+//! It lives on a leash: standard input is a pipe that the holder never writes to. When it closes, or at
+//! SIGTERM, the worker drains: no new connections, requests in flight are answered, the store settles.
+
+use std::cell::RefCell;
+use std::fs::{DirBuilder, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, getppid, kill_process, test_kill_process};
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::control::{Answer, Request, server};
+use super::identity::{self, Identity};
+use super::rooms::{self, Rooms};
+use super::sessions::Sessions;
+use super::status::{Status, Warning, WorkerFacts};
+use super::watch::ConfigWatch;
+use super::{files, lock, log, sockets};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::paths::Paths;
+
+mod reload;
+
+pub use reload::config_at_start;
+
+/// How long the worker of a killed holder may take to let go of the store.
+const PREDECESSOR_WAIT: Duration = Duration::from_secs(10);
+/// How long requests in flight may take at the end, and then the store.
+const DRAIN_REQUESTS_WAIT: Duration = Duration::from_secs(3);
+const DRAIN_STORE_WAIT: Duration = Duration::from_secs(2);
+/// How often launches are looked at, while there are any that have not been heard of.
+const LOOK_PERIOD: Duration = Duration::from_secs(10);
+/// How long the rooms may take for their part of `status`.
+const FACTS_WAIT: Duration = Duration::from_millis(1500);
+/// How long samples and history may take to come up to date.
+const SYNC_WAIT: Duration = Duration::from_millis(1500);
+
+/// Runs until told to stop. An error is also said on standard output, where the holder reads it.
+pub fn run(paths: &Paths) -> Exit {
+    match prepare_and_work(paths) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            println!("{error:#}");
+            Exit::Failed
+        }
+    }
+}
+
+fn prepare_and_work(paths: &Paths) -> anyhow::Result<()> {
+    let inherited = sockets::inherit().context("cannot use the holder's sockets")?;
+    let control = inherited.control.context("started without sockets; use `ccotel agent run`")?;
+    log::start(paths)?;
+    let lock = lock::take(&paths.worker_lock(), PREDECESSOR_WAIT)?
+        .context("the worker before this one does not end; `ccotel agent restart` tries again")?;
+    let token = identity::token(paths)?.context("the token is gone; run `ccotel agent restart`")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let local = LocalSet::new();
+    let result = local.block_on(&runtime, work(paths, inherited.otlp, control, token));
+    // What is left (a hanging delivery) must not hold up the end.
+    runtime.shutdown_background();
+    drop::<File>(lock);
+    result
+}
+
+struct Worker {
+    paths: Paths,
+    rooms: Rooms,
+    /// The holder, as long as it is our parent.
+    holder: Option<Pid>,
+    started: Timestamp,
+    sessions: RefCell<Sessions>,
+    /// What is wrong with the configuration.
+    config_warning: RefCell<Option<Warning>>,
+    /// Why its changes are not noticed.
+    watch_warning: RefCell<Option<Warning>>,
+    config: RefCell<Config>,
+    reload: Notify,
+    launched: Notify,
+}
+
+async fn work(
+    paths: &Paths,
+    otlp: Vec<std::net::TcpListener>,
+    control: std::os::unix::net::UnixListener,
+    token: String,
+) -> anyhow::Result<()> {
+    let holder = getppid();
+    let leash = Leash::take()?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (config, known, warning) = config_at_start(paths);
+    let rooms = Rooms::open(paths, &config, token, known).await?;
+    let listeners = otlp.into_iter().map(tokio_listener).collect::<Result<Vec<_>, _>>()?;
+    control.set_nonblocking(true)?;
+    let control = tokio::net::UnixListener::from_std(control)?;
+    let worker = Rc::new(Worker {
+        paths: paths.clone(),
+        rooms,
+        holder,
+        started: Timestamp::now(),
+        sessions: RefCell::default(),
+        config_warning: RefCell::new(warning),
+        watch_warning: RefCell::default(),
+        config: RefCell::new(config),
+        reload: Notify::new(),
+        launched: Notify::new(),
+    });
+    let stop = CancellationToken::new();
+    let receiving = tokio::task::spawn_local(worker.rooms.serve(listeners, stop.clone()));
+    let answering = Rc::clone(&worker);
+    let answer = move |request| Rc::clone(&answering).answer(request);
+    let controlling = tokio::task::spawn_local(server::serve(control, answer, stop.clone()));
+    let chores = tokio::task::spawn_local(Rc::clone(&worker).do_chores());
+    tracing::info!(version = super::VERSION, "worker started");
+    let why = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        () = leash.let_go() => "the holder is gone",
+    };
+    tracing::info!("draining: {why}");
+    stop.cancel();
+    chores.abort();
+    let in_flight = async {
+        let _ = receiving.await;
+        let _ = controlling.await;
+    };
+    if timeout(DRAIN_REQUESTS_WAIT, in_flight).await.is_err() {
+        tracing::warn!("requests in flight were cut: they took too long");
+    }
+    if timeout(DRAIN_STORE_WAIT, worker.rooms.stop()).await.is_err() {
+        tracing::warn!("the store did not settle in time; it recovers at the next start");
+    }
+    tracing::info!("worker ended");
+    Ok(())
+}
+
+fn tokio_listener(listener: std::net::TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
+}
+
+/// The read end of the pipe to the holder.
+struct Leash(pipe::Receiver);
+
+impl Leash {
+    fn take() -> anyhow::Result<Self> {
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned()?;
+        let pipe = pipe::Receiver::from_owned_fd(stdin);
+        Ok(Self(pipe.context("started without a holder; use `ccotel agent run`")?))
+    }
+
+    /// Resolves when the holder has closed its end, or is dead.
+    async fn let_go(&self) {
+        let mut byte = [0];
+        while self.0.readable().await.is_ok() {
+            match self.0.try_read(&mut byte) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Ok(length) if length > 0 => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Worker {
+    /// Reload, and looking after launches; no timer runs while there is nothing to look at.
+    async fn do_chores(self: Rc<Self>) {
+        let mut watch = match start_watching(&self.paths) {
+            Ok(watch) => Some(watch),
+            Err(warning) => {
+                *self.watch_warning.borrow_mut() = Some(warning);
+                None
+            }
+        };
+        loop {
+            let watching_launches = self.sessions.borrow().is_watching();
+            let changed = async {
+                match &mut watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => self.reload_if_changed().await,
+                () = self.reload.notified() => self.reload_if_changed().await,
+                () = self.launched.notified() => {}
+                () = tokio::time::sleep(LOOK_PERIOD), if watching_launches => self.look(),
+            }
+        }
+    }
+
+    fn look(&self) {
+        self.sessions.borrow_mut().look(SystemTime::now(), is_alive, |id| self.rooms.was_heard(id));
+    }
+
+    async fn answer(self: Rc<Self>, request: Request) -> Answer {
+        match request {
+            Request::Status => match serde_json::to_value(self.status().await) {
+                Ok(status) => Answer::Status { status },
+                Err(error) => {
+                    Answer::Failed { what: format!("the status cannot be told: {error}") }
+                }
+            },
+            Request::Launch { notice } => {
+                self.rooms.notice(&notice);
+                self.sessions.borrow_mut().notice(notice, SystemTime::now());
+                self.launched.notify_one();
+                done("noted")
+            }
+            Request::Sync => match timeout(SYNC_WAIT, self.rooms.sync()).await {
+                Ok(Ok(())) => done("up to date"),
+                Ok(Err(what)) => Answer::Failed { what },
+                Err(_) => Answer::Failed { what: "the store is busy; try again".into() },
+            },
+            Request::Retry { name } => match self.rooms.retry(name.as_deref()).await {
+                Ok(what) => done(&what),
+                Err(what) => Answer::Failed { what },
+            },
+            Request::Stop => self.tell_holder(Signal::TERM, "stopping"),
+            Request::Restart => self.tell_holder(Signal::HUP, "restarting"),
+            Request::Reload => {
+                self.reload.notify_one();
+                done("reading the configuration again")
+            }
+        }
+    }
+
+    /// Only our own parent is ever sent a signal: a pid from a file may be anybody's.
+    fn tell_holder(&self, signal: Signal, what: &str) -> Answer {
+        match self.holder.filter(|&holder| getppid() == Some(holder)) {
+            Some(holder) if kill_process(holder, signal).is_ok() => done(what),
+            _ => Answer::Failed { what: "the holder is gone; this worker ends by itself".into() },
+        }
+    }
+
+    async fn status(&self) -> Status {
+        self.look();
+        let mut status = Status::on_disk(&self.paths);
+        if let Ok(Some(identity)) = Identity::read(&self.paths) {
+            status = status.with_identity(&identity);
+            let restarts = identity.restarts;
+            let pid = std::process::id();
+            status.worker = Some(WorkerFacts { pid, started: self.started, restarts });
+            status.warnings.extend(self.listen_warning(&identity));
+        }
+        status.warnings.extend(self.config_warning.borrow().clone());
+        status.warnings.extend(self.watch_warning.borrow().clone());
+        status.warnings.extend(self.sessions.borrow().warnings());
+        match timeout(FACTS_WAIT, self.rooms.facts()).await {
+            Ok(facts) => add_facts(&mut status, facts),
+            Err(_) => status.warnings.push(Warning {
+                at: Timestamp::now(),
+                what: "the store does not answer: the disk is very slow, or hangs".into(),
+                remedy: "look at the disk of the data directory; `ccotel agent logs` says more"
+                    .into(),
+            }),
+        }
+        status
+    }
+
+    /// A configured address that is not listened on: added since the start, or not of this machine.
+    fn listen_warning(&self, identity: &Identity) -> Option<Warning> {
+        let config = self.config.borrow();
+        if config.agent.listen.len() <= identity.addresses.len() {
+            return None;
+        }
+        Some(Warning {
+            at: Timestamp::now(),
+            what: "`[agent] listen` names more addresses than are listened on".into(),
+            remedy: "`ccotel agent restart` binds them, without refusing a connection".into(),
+        })
+    }
+}
+
+fn done(what: &str) -> Answer {
+    Answer::Done { what: what.to_owned() }
+}
+
+fn add_facts(status: &mut Status, facts: rooms::Facts) {
+    status.sessions = Some(facts.sessions);
+    status.records = Some(facts.records);
+    status.destinations = facts.destinations;
+    status.install_id = Some(facts.install_id);
+    status.series = Some(facts.series);
+    let at = Timestamp::now();
+    let warnings = facts.warnings.into_iter();
+    status.warnings.extend(warnings.map(|what| Warning { at, what, remedy: String::new() }));
+}
+
+fn start_watching(paths: &Paths) -> Result<ConfigWatch, Warning> {
+    // Where there is no directory yet, `ccotel connect` will put a file into it.
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(&paths.config_dir);
+    ConfigWatch::start(paths).map_err(|error| Warning {
+        at: Timestamp::now(),
+        what: format!(
+            "changes of {} are not noticed: {}",
+            paths.config_file().display(),
+            match &error.kind {
+                notify::ErrorKind::Io(error) => files::words(error),
+                notify::ErrorKind::MaxFilesWatch => "too many files are watched".into(),
+                _ => error.to_string(),
+            }
+        ),
+        remedy: "run `ccotel agent restart` after a change".into(),
+    })
+}
+
+fn is_alive(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    // One that we may not signal exists as well.
+    test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+}

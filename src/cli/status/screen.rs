@@ -1,0 +1,242 @@
+//! The status as a screen: what is zero is not said.
+
+use std::fmt::Write;
+
+use bytesize::ByteSize;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::agent::status::{RecordCounts, SessionCounts, Status, Warning};
+
+/// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Destination {
+    name: String,
+    r#type: String,
+    state: String,
+    backlog: Backlog,
+    delivered: u64,
+    expired: u64,
+    evicted: u64,
+    compacted: u64,
+    quarantined: u64,
+    last_success: Option<Timestamp>,
+    last_error: Option<serde_json::Value>,
+    next_try: Option<Timestamp>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Backlog {
+    records: u64,
+    bytes: u64,
+    oldest_seconds: f64,
+}
+
+/// The whole screen. `before` is an earlier status, for the speed at which a backlog drains.
+pub fn draw(status: &Status, before: Option<(Timestamp, &Status)>, now: Timestamp) -> String {
+    let mut screen = String::new();
+    headline(&mut screen, status, now);
+    facts(&mut screen, status);
+    if !status.destinations.is_empty() {
+        screen.push_str("\nDestinations\n");
+    }
+    for destination in destinations(status) {
+        let earlier = before.and_then(|(at, status)| {
+            let same = destinations(status).find(|other| other.name == destination.name)?;
+            Some((now.duration_since(at).as_secs_f64(), same.delivered))
+        });
+        draw_destination(&mut screen, &destination, earlier, now);
+    }
+    if !status.warnings.is_empty() {
+        screen.push_str("\nWarnings\n");
+    }
+    for warning in &status.warnings {
+        draw_warning(&mut screen, warning, now);
+    }
+    screen
+}
+
+/// Writing to a `String` cannot fail.
+macro_rules! line {
+    ($screen:expr, $($part:tt)*) => {
+        let _ = writeln!($screen, $($part)*);
+    };
+}
+
+fn headline(screen: &mut String, status: &Status, now: Timestamp) {
+    if !status.running {
+        let why = if status.stopped_to_stay {
+            "it was stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it"
+        } else {
+            "the next `claude` starts one, `ccotel agent start` starts one now"
+        };
+        line!(screen, "No agent runs: {why}");
+        return;
+    }
+    let version = status.version.as_deref().unwrap_or("of an unknown version");
+    let pid = status.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    let since = status.started.map(|at| format!(" for {}", span(now, at))).unwrap_or_default();
+    line!(screen, "Agent {version} has been running{since}{pid}");
+}
+
+fn facts(screen: &mut String, status: &Status) {
+    let addresses: Vec<_> = status.addresses.iter().map(ToString::to_string).collect();
+    if !addresses.is_empty() {
+        line!(screen, "  listens on  {}", addresses.join(", "));
+    }
+    if let Some(sessions) = &status.sessions {
+        line!(screen, "  sessions    {}", session_words(sessions));
+    }
+    if let Some(records) = &status.records {
+        line!(screen, "  records     {}", record_words(records));
+    }
+    if status.running && status.destinations.is_empty() {
+        line!(screen, "  forwards    to nobody; `ccotel connect` adds a backend");
+    }
+    let disk = ByteSize(status.disk_bytes);
+    if status.disk_bytes > 0 {
+        line!(screen, "  on disk     {disk} in {}", status.data_dir.display());
+    }
+}
+
+fn session_words(sessions: &SessionCounts) -> String {
+    match (sessions.active, sessions.today) {
+        (0, 0) => "none today".into(),
+        (0, today) => format!("{} today, none active", count(today)),
+        (active, today) => format!("{} active, {} today", count(active), count(today)),
+    }
+}
+
+fn record_words(records: &RecordCounts) -> String {
+    if records.received == 0 && records.rejected == 0 && records.foreign == 0 {
+        return "none received yet".into();
+    }
+    let mut words = vec![format!("{} received", count(records.received))];
+    let mut add = |number: u64, what: &str| {
+        if number > 0 {
+            words.push(format!("{} {what}", count(number)));
+        }
+    };
+    add(records.duplicate, "sent twice by Claude Code and counted once");
+    add(records.rejected, "rejected: malformed or beyond a limit");
+    add(records.foreign, "of other programs, turned away");
+    words.join("; ")
+}
+
+fn destinations(status: &Status) -> impl Iterator<Item = Destination> {
+    let values = status.destinations.iter();
+    values.filter_map(|value| serde_json::from_value(value.clone()).ok())
+}
+
+fn draw_destination(
+    screen: &mut String,
+    destination: &Destination,
+    earlier: Option<(f64, u64)>,
+    now: Timestamp,
+) {
+    let state = match destination.state.as_str() {
+        "ok" => "in order",
+        "retrying" => "not reachable for now, is tried again by itself",
+        "parked" => "refuses us; needs a change",
+        "idle" => "nothing to send yet",
+        other => other,
+    };
+    line!(screen, "  {} ({}): {state}", destination.name, destination.r#type);
+    let mut delivered = Vec::new();
+    if destination.delivered > 0 {
+        delivered.push(format!("{} delivered", count(destination.delivered)));
+    }
+    if let Some(at) = destination.last_success {
+        delivered.push(format!("last success {} ago", span(now, at)));
+    }
+    if !delivered.is_empty() {
+        line!(screen, "    {}", delivered.join(", "));
+    }
+    if let Some(error) = &destination.last_error {
+        line!(screen, "    last error: {}", error_words(error));
+    }
+    let backlog = &destination.backlog;
+    if backlog.records > 0 {
+        line!(
+            screen,
+            "    waiting: {} records ({}), the oldest for {}{}",
+            count(backlog.records),
+            ByteSize(backlog.bytes),
+            seconds_words(backlog.oldest_seconds),
+            draining(destination, earlier)
+        );
+    }
+    if let Some(at) = destination.next_try.filter(|&at| at > now) {
+        line!(screen, "    next try in {}; `ccotel retry {}` now", span(at, now), destination.name);
+    }
+    for (number, what) in [
+        (destination.expired, "older than the backend accepts; kept here for reports only"),
+        (destination.evicted, "dropped, oldest first, to stay within `[agent] max_disk`"),
+        (destination.compacted, "too old for their own time, sent as exact totals at a later one"),
+        (destination.quarantined, "refused by the backend for good; see `ccotel quarantine ls`"),
+    ] {
+        if number > 0 {
+            line!(screen, "    {} records {what}", count(number));
+        }
+    }
+}
+
+/// How fast a backlog drains, once there are two looks at it.
+fn draining(destination: &Destination, earlier: Option<(f64, u64)>) -> String {
+    let Some((seconds, before)) = earlier else { return String::new() };
+    let sent = destination.delivered.saturating_sub(before);
+    if sent == 0 || seconds <= 0.0 {
+        return String::new();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let (left, speed) = (destination.backlog.records as f64, sent as f64 / seconds);
+    format!("; {speed:.0} a second, done in about {}", seconds_words(left / speed))
+}
+
+fn draw_warning(screen: &mut String, warning: &Warning, now: Timestamp) {
+    let ago = now.duration_since(warning.at).as_secs_f64();
+    let when = if ago < 60.0 { String::new() } else { format!(" ({} ago)", seconds_words(ago)) };
+    line!(screen, "  ! {}{when}", warning.what);
+    if !warning.remedy.is_empty() {
+        line!(screen, "    {}", warning.remedy);
+    }
+}
+
+fn error_words(error: &serde_json::Value) -> String {
+    error.as_str().map_or_else(|| error.to_string(), ToOwned::to_owned)
+}
+
+fn span(later: Timestamp, earlier: Timestamp) -> String {
+    seconds_words(later.duration_since(earlier).as_secs_f64())
+}
+
+/// Two units at most: `45 s`, `3 min`, `5 h 12 min`, `8 d 3 h`.
+fn seconds_words(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
+    let seconds = seconds.max(0.0) as u64;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {} min", minutes % 60),
+        (days, hours, _) => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// `1,234,567`.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use serde_json::json;
+
+use super::*;
+use crate::agent::status::SCHEMA;
+
+fn now() -> Timestamp {
+    "2026-11-21T12:00:00Z".parse().unwrap()
+}
+
+fn running() -> Status {
+    Status {
+        schema: SCHEMA,
+        running: true,
+        pid: Some(123),
+        version: Some("0.1.0".into()),
+        started: Some("2026-11-21T06:48:00Z".parse().unwrap()),
+        addresses: vec!["127.0.0.1:14318".parse().unwrap()],
+        sessions: Some(SessionCounts { active: 1, today: 4 }),
+        records: Some(RecordCounts { received: 9000, duplicate: 3, rejected: 0, foreign: 0 }),
+        data_dir: "/home/a/.local/share/ccotel".into(),
+        disk_bytes: 3 * 1024 * 1024,
+        ..Status::default()
+    }
+}
+
+#[test]
+fn a_quiet_agent_is_a_few_lines_without_zeros() {
+    insta::assert_snapshot!(draw(&running(), None, now()), @r"
+    Agent 0.1.0 has been running for 5 h 12 min, pid 123
+      listens on  127.0.0.1:14318
+      sessions    1 active, 4 today
+      records     9,000 received; 3 sent twice by Claude Code and counted once
+      forwards    to nobody; `ccotel connect` adds a backend
+      on disk     3.0 MiB in /home/a/.local/share/ccotel
+    ");
+}
+
+#[test]
+fn trouble_is_said_in_words_with_what_to_do() {
+    let mut status = running();
+    status.destinations = vec![
+        json!({"name": "team-prom", "type": "prometheus", "state": "ok", "delivered": 8997,
+               "backlog": {"records": 0, "bytes": 0, "oldest_seconds": 0},
+               "last_success": "2026-11-21T11:59:57Z", "last_error": null, "next_try": null,
+               "from_a_newer_agent": true}),
+        json!({"name": "logs", "type": "loki", "state": "retrying", "delivered": 100,
+               "backlog": {"records": 1200, "bytes": 250_000, "oldest_seconds": 10_800},
+               "expired": 7, "last_error": "connection refused by loki.example.com",
+               "next_try": "2026-11-21T12:02:05Z"}),
+    ];
+    status.warnings = vec![Warning {
+        at: "2026-11-21T11:00:00Z".parse().unwrap(),
+        what: "the configuration is invalid".into(),
+        remedy: "correct it".into(),
+    }];
+    let mut before = status.clone();
+    before.destinations[1]["delivered"] = json!(0);
+    let earlier = "2026-11-21T11:59:59Z".parse().unwrap();
+    insta::assert_snapshot!(draw(&status, Some((earlier, &before)), now()), @"");
+}
+
+#[test]
+fn without_an_agent_it_says_how_to_get_one() {
+    let mut status = Status { schema: SCHEMA, ..Status::default() };
+    assert!(draw(&status, None, now()).contains("the next `claude` starts one"));
+    status.stopped_to_stay = true;
+    assert!(draw(&status, None, now()).contains("`ccotel agent start` starts it"));
+}
+
+#[test]
+fn numbers_and_times_read_easily() {
+    assert_eq!(count(0), "0");
+    assert_eq!(count(999), "999");
+    assert_eq!(count(1_234_567), "1,234,567");
+    for (seconds, words) in [
+        (0.4, "0 s"),
+        (59.0, "59 s"),
+        (60.0, "1 min"),
+        (3_660.0, "1 h 1 min"),
+        (700_000.0, "8 d 2 h"),
+    ] {
+        assert_eq!(seconds_words(seconds), words);
+    }
+}
