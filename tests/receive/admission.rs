@@ -164,6 +164,34 @@ async fn our_own_user_gets_in_over_ipv4_and_over_mapped_ipv6() {
     }
 }
 
+/// One door, two listeners, both families.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn our_own_user_gets_in_over_ipv6_and_a_second_listener() {
+    let agent = Agent::start();
+    let (body, _) = logs();
+    // A machine without IPv6 has a second IPv4 listener.
+    let second = match tokio::net::TcpListener::bind("[::1]:0").await {
+        Ok(listener) => listener,
+        Err(_) => tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    };
+    let third = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = [second.local_addr().unwrap(), third.local_addr().unwrap()];
+    let stop = tokio_util::sync::CancellationToken::new();
+    let door = std::sync::Arc::clone(&agent.door);
+    let served = tokio::spawn(ccotel::receive::serve(vec![second, third], door, stop.clone()));
+    for address in addresses {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut connection = crate::support::Raw(stream);
+        let host = ("Host", &*address.to_string());
+        connection.send(&crate::support::post("/v1/logs", &[host], &body)).await;
+        assert_eq!(connection.answer().await.status, 200, "{address}");
+    }
+    stop.cancel();
+    served.await.unwrap();
+    assert_eq!(agent.store.ingested().len(), 2);
+}
+
 /// Needs to be root, to start a program as somebody else.
 #[tokio::test]
 #[cfg(target_os = "linux")]
