@@ -275,6 +275,23 @@ fn what_a_launch_tightens_stays_tight() {
 }
 
 #[test]
+fn a_changed_level_holds_from_the_next_request_on() {
+    let recorder = Recorder::new(settings(PrivacyLevel::Full));
+    let resource = || vec![pair("vcs.repository.name", text(CANARY))];
+    let attributes = || {
+        let keys = ["prompt", "error", "user.email", "skill.name", "session.id"];
+        keys.into_iter().map(|key| pair(key, text(CANARY))).collect()
+    };
+    for (level, expect) in
+        [(PrivacyLevel::Full, true), (PrivacyLevel::Minimal, false), (PrivacyLevel::Full, true)]
+    {
+        recorder.reload(settings(level));
+        let batch = recorder.logs(logs("claude_code.x", resource(), attributes())).batch;
+        assert_eq!(holds(&batch, CANARY), expect, "{level:?}: {batch:?}");
+    }
+}
+
+#[test]
 fn secrets_are_masked_at_every_level_and_everywhere() {
     for level in LEVELS {
         let recorder = Recorder::new(settings(level));

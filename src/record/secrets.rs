@@ -68,6 +68,18 @@ const NAMED: &[&str] = &[
     "token",
 ];
 
+/// The bytes that a shape can begin with: most of a text is passed over by this table alone.
+const BEGINS: [bool; 256] = {
+    let first = b"-:AaBbCcGghnPpRrSsTtexy";
+    let mut begins = [false; 256];
+    let mut index = 0;
+    while index < first.len() {
+        begins[first[index] as usize] = true;
+        index += 1;
+    }
+    begins
+};
+
 /// The text with [`MASK`] for every secret in it.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
@@ -79,7 +91,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     let mut scan = Scan { text, bytes, not_jwt_before: 0 };
     let mut at = 0;
     while at < bytes.len() {
-        let Some((from, to)) = scan.secret_at(at) else {
+        let begins = BEGINS[usize::from(bytes[at])].then(|| scan.secret_at(at)).flatten();
+        let Some((from, to)) = begins else {
             at += 1;
             continue;
         };
@@ -113,7 +126,7 @@ impl Scan<'_> {
             return self.private_key(at);
         }
         let inside_word = at > 0 && self.bytes[at - 1].is_ascii_alphanumeric();
-        if inside_word || !byte.is_ascii_alphabetic() {
+        if inside_word {
             return None;
         }
         match byte {
@@ -266,6 +279,14 @@ mod tests {
         check(r#"{\"api_key\": \"abcd-1234\"}"#, r#"{\"api_key\": \"[masked]\"}"#);
         check("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "AWS_SECRET_ACCESS_KEY=[masked]");
         check("DB_PASSWORD=correct-horse", "DB_PASSWORD=[masked]");
+    }
+
+    #[test]
+    fn every_shape_begins_with_a_byte_of_the_table() {
+        let names = NAMED.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]);
+        for shape in ISSUED.iter().map(|(prefix, _)| (*prefix).to_owned()).chain(names) {
+            assert!(BEGINS[usize::from(shape.as_bytes()[0])], "{shape}");
+        }
     }
 
     #[test]
