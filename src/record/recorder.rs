@@ -155,7 +155,8 @@ impl Recorder {
         recorded(Batch::Spans(spans), &rejections)
     }
 
-    /// Attributes, events, metrics and labels that this version does not know; names only.
+    /// `attribute x`, `event x`, `metric x`, `label x`: what this version does not know; `tag x`: what
+    /// cannot be one. Names only.
     pub fn unknown(&self) -> Vec<String> {
         self.desk().unknown.names()
     }
@@ -185,6 +186,7 @@ impl Desk {
             return origin.clone();
         }
         let origin = Arc::new(Origin::new(resource, &self.settings));
+        origin.ignored.iter().for_each(|name| self.unknown.note("tag", name));
         self.last_origin = Some((resource.cloned(), origin.clone()));
         origin
     }

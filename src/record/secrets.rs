@@ -316,6 +316,14 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_text_can_be_masked(
+            text in "(password=|://|:|@|bearer |eyJ|[.]|-----BEGIN RSA PRIVATE KEY-----|-----END |\\PC|[é日]){0,40}"
+        ) {
+            let masked = mask(&text);
+            prop_assert!(masked.contains(MASK) || masked == text);
+        }
+
+        #[test]
         fn masking_twice_changes_nothing(
             text in "(sk-ant-|eyJ|bearer |password=|://a:|@|-----BEGIN X PRIVATE KEY-----|[ -~]|é|\\n|[a-zA-Z0-9]{8,20}){0,12}"
         ) {
