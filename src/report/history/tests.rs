@@ -111,7 +111,12 @@ fn cost_counted(path: &Path) -> f64 {
 fn requests_counted(path: &Path) -> i64 {
     let history = History::open(path).unwrap().unwrap();
     let mut requests = 0;
-    history.activity(&[EVER], false, |_, row| requests += row.requests).unwrap();
+    history
+        .activity(&[EVER], false, |_, row| {
+            requests += row.requests;
+            Ok(())
+        })
+        .unwrap();
     requests
 }
 
@@ -314,7 +319,12 @@ fn every_kind_of_event_is_a_row() {
     assert!(matches!(&tables["prompt"][0][5], Column::Blob(id) if id.len() == 16));
     let history = History::open(&path).unwrap().unwrap();
     let mut failures = 0;
-    history.activity(&[EVER], true, |_, row| failures += row.usage.tool_failures).unwrap();
+    history
+        .activity(&[EVER], true, |_, row| {
+            failures += row.usage.tool_failures;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(failures, 1);
 }
 
