@@ -212,6 +212,20 @@ fn a_series_may_be_described_after_its_first_tick() {
     assert_eq!(history.series_label("project").unwrap()[&known[0].0], "checkout");
 }
 
+#[test]
+fn what_is_not_a_number_is_not_added() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.db");
+    let mut sink = Sink::open(&path).unwrap();
+    sink.begin_install("a").unwrap();
+    let odd = HistoryPage {
+        ticks: vec![tick(1, START_MS, &[(1, f64::NAN), (2, f64::INFINITY), (3, 0.5)])],
+        ..Default::default()
+    };
+    sink.apply(&odd, DAYS).unwrap();
+    assert_eq!(cost_counted(&path), 0.5);
+}
+
 /// A lost database numbers its rows and series from 1 again.
 #[test]
 fn a_new_install_is_read_from_its_beginning() {
