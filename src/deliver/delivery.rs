@@ -11,6 +11,11 @@
 //! Where a refused part's left half is accepted, the right half must hold what was refused, and is
 //! halved without being sent: one bad record among 2,000 is found in 12 requests.
 //!
+//! Samples whose last attempt has no known outcome (a crash, an answer that got lost) may be in
+//! Prometheus already, and it then refuses all but the newest of each series as out of order. So
+//! where such a part is refused, the newest samples are sent alone: if they are taken, as a repetition
+//! of the latest sample is, everything in the part was, or is carried by them.
+//!
 //! A sample older than Prometheus' usual hour that is refused is not quarantined: values are
 //! cumulative, and the next sample of its series carries it. It is counted as compacted.
 //!
@@ -55,13 +60,17 @@ struct Part {
     content: Content,
     /// If this part is accepted, the next one is known to be refused.
     decides_next: bool,
+    /// An earlier attempt has no known outcome.
+    maybe_taken: bool,
+    /// `content` is the newest samples of this, sent alone to find out.
+    whole: Option<Content>,
 }
 
 /// What became of a part that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its halves are tried.
-    Halved,
+    /// It is tried otherwise: in halves, or its newest samples alone.
+    GoesOn,
     /// So many records were given up.
     GivenUp { quarantined: u64, compacted: u64 },
 }
@@ -72,7 +81,12 @@ impl Delivery {
             lane: batch.lane,
             frozen_ms: now_ms,
             records: batch.records,
-            parts: VecDeque::from([Part { content: batch.content, decides_next: false }]),
+            parts: VecDeque::from([Part {
+                content: batch.content,
+                decides_next: false,
+                maybe_taken: batch.replay,
+                whole: None,
+            }]),
             bisect_requests_left: BISECT_REQUESTS_MAX,
             bisecting: false,
             expired: 0,
@@ -117,18 +131,50 @@ impl Delivery {
         if let Content::Samples(series) = &part.content {
             self.old_samples_accepted |= series.iter().any(|series| is_old(series, now_ms));
         }
+        let samples = matches!(part.content, Content::Samples(_));
         match refused {
+            // remote_write 2.0 counts what it has already as refused.
+            Some(_) if samples && part.maybe_taken => {}
             Some(quarantined) => self.quarantined.push(quarantined),
             None if part.decides_next => self.halve_known_refused(now_ms),
             None => {}
         }
     }
 
+    /// The last attempt of the next part ended without an answer of the backend itself.
+    pub fn outcome_unknown(&mut self) {
+        if let Some(part) = self.parts.front_mut() {
+            part.maybe_taken = true;
+        }
+    }
+
+    /// The next part goes in two requests, where it has more than so many records.
+    pub fn halve(&mut self, records_min: u64, now_ms: i64) {
+        if let Some(part) = self.parts.pop_front() {
+            if part.whole.is_some() || count(&part.content) <= records_min {
+                self.parts.push_front(part);
+                return;
+            }
+            match halves(part.content, now_ms) {
+                Ok((left, right)) => self.push_halves(left, right, false, part.maybe_taken),
+                Err(content) => self.parts.push_front(Part { content, ..part }),
+            }
+        }
+    }
+
     /// The next part was refused with these words; `body` is the request.
     pub fn refused(&mut self, status: u16, answer: &str, body: Vec<u8>, now_ms: i64) -> Verdict {
-        let Some(part) = self.parts.pop_front() else { return Verdict::Halved };
+        let Some(mut part) = self.parts.pop_front() else { return Verdict::GoesOn };
         self.count_request();
         self.bisecting = true;
+        if let Some(whole) = part.whole.take() {
+            part.content = whole;
+        } else if let Some(newest) = newest_alone(&part) {
+            let whole = Some(std::mem::replace(&mut part.content, newest));
+            self.parts.push_front(Part { whole, ..part });
+            return Verdict::GoesOn;
+        }
+        part.maybe_taken = false;
         let all_old = match &part.content {
             Content::Samples(series) => !series.iter().any(|series| is_young(series, now_ms)),
             Content::Events(_) | Content::Spans(_) => false,
@@ -138,8 +184,8 @@ impl Delivery {
         if self.bisect_requests_left > keep_back {
             match halves(part.content, now_ms) {
                 Ok((left, right)) => {
-                    self.push_halves(left, right, true);
-                    return Verdict::Halved;
+                    self.push_halves(left, right, true, part.maybe_taken);
+                    return Verdict::GoesOn;
                 }
                 Err(leaf) => return self.give_up(leaf, status, answer, body, now_ms),
             }
@@ -152,7 +198,7 @@ impl Delivery {
         let Some(part) = self.parts.pop_front() else { return true };
         match halves(part.content, now_ms) {
             Ok((left, right)) => {
-                self.push_halves(left, right, false);
+                self.push_halves(left, right, false, part.maybe_taken);
                 true
             }
             Err(leaf) => {
@@ -194,9 +240,16 @@ impl Delivery {
         }
     }
 
-    fn push_halves(&mut self, left: Content, right: Content, decides_next: bool) {
-        self.parts.push_front(Part { content: right, decides_next: false });
-        self.parts.push_front(Part { content: left, decides_next });
+    fn push_halves(
+        &mut self,
+        left: Content,
+        right: Content,
+        decides_next: bool,
+        maybe_taken: bool,
+    ) {
+        let part = |content, decides_next| Part { content, decides_next, maybe_taken, whole: None };
+        self.parts.push_front(part(right, false));
+        self.parts.push_front(part(left, decides_next));
     }
 
     fn halve_known_refused(&mut self, now_ms: i64) {
@@ -205,11 +258,9 @@ impl Delivery {
         }
         if let Some(part) = self.parts.pop_front() {
             match halves(part.content, now_ms) {
-                Ok((left, right)) => {
-                    self.push_halves(left, right, true);
-                }
+                Ok((left, right)) => self.push_halves(left, right, true, part.maybe_taken),
                 // A single record is sent, to have the backend's words about it.
-                Err(leaf) => self.parts.push_front(Part { content: leaf, decides_next: false }),
+                Err(content) => self.parts.push_front(Part { content, ..part }),
             }
         }
     }
@@ -240,6 +291,19 @@ impl Delivery {
         }
         Verdict::GivenUp { quarantined, compacted }
     }
+}
+
+/// The newest sample of each series, if that is less than the part, and may tell what became of it.
+fn newest_alone(part: &Part) -> Option<Content> {
+    let Content::Samples(series) = &part.content else { return None };
+    if !part.maybe_taken || series.iter().all(|series| series.samples.len() < 2) {
+        return None;
+    }
+    let newest = series.iter().filter_map(|series| {
+        let last = *series.samples.last()?;
+        Some(with_samples(series, vec![last]))
+    });
+    Some(Content::Samples(newest.collect()))
 }
 
 /// Records in a part: samples, events, spans.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{Pace, draw};
 use super::client::{Answer, Client, Failure};
 use super::delivery::{Delivery, Verdict, count};
-use super::lane::LaneState;
+use super::lane::{LaneState, RECORDS_MIN_FOR_RATE};
 use super::negotiation::Negotiation;
 use super::outcome::{Outcome, Sent, classify, cut};
 use super::status::{Health, State};
@@ -162,7 +162,7 @@ impl Task {
             };
         };
         let records = self.records_in_flight(index);
-        let Some(result) = self.send(&request).await else { return false };
+        let Some(result) = self.send(index, &request).await else { return false };
         let sent = Sent { wire: request.wire, records };
         let outcome = {
             let negotiation = *self.negotiation();
@@ -232,8 +232,26 @@ impl Task {
         self.lanes[index].delivery.as_mut().and_then(Delivery::next_part).map_or(0, count)
     }
 
-    /// None if the task was stopped before there was an outcome: the batch stays frozen.
-    async fn send(&self, request: &Encoded) -> Option<Result<Answer, Failure>> {
+    /// One request, and at once another where a kept-alive connection turned out to be closed and the
+    /// format bears it. None if the task was stopped before there was an outcome.
+    async fn send(&mut self, index: usize, request: &Encoded) -> Option<Result<Answer, Failure>> {
+        let first = self.send_or_stop(request).await?;
+        let unknown = match &first {
+            Ok(answer) => answer.status >= 500,
+            Err(failure) => matches!(failure, Failure::Cut { .. } | Failure::TimedOut { .. }),
+        };
+        if unknown && let Some(delivery) = &mut self.lanes[index].delivery {
+            delivery.outcome_unknown();
+        }
+        match first {
+            Err(Failure::Cut { .. }) if request.wire.is_idempotent() => {
+                self.send_or_stop(request).await
+            }
+            first => Some(first),
+        }
+    }
+
+    async fn send_or_stop(&self, request: &Encoded) -> Option<Result<Answer, Failure>> {
         let sending = self.client.send(request);
         tokio::pin!(sending);
         tokio::select! {
@@ -274,7 +292,7 @@ impl Task {
                     Verdict::GivenUp { quarantined, .. } if quarantined > 0 => {
                         self.note_given_up(quarantined, &place, status, &answer);
                     }
-                    Verdict::GivenUp { .. } | Verdict::Halved => {}
+                    Verdict::GivenUp { .. } | Verdict::GoesOn => {}
                 }
             }
             Outcome::TooLarge { answer } => {
@@ -294,6 +312,8 @@ impl Task {
             Outcome::Fallback => lane.go_on(),
             Outcome::Retry { why, after } => lane.retry_later(why, after, draw(), now),
             Outcome::SlowDown { why, after } => {
+                // What is too much for the rate at once would be so for ever.
+                delivery.halve(RECORDS_MIN_FOR_RATE.into(), now_ms);
                 lane.shrink_for_rate();
                 lane.retry_later(why, after, draw(), now);
                 self.pace.slow_down();
