@@ -25,8 +25,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::event_limits;
+use super::horizon::{HORIZON_MS, Horizon};
 use super::otlp::traces;
 use super::outcome::cut;
+use tokio::time::Instant;
+
 use crate::record::Event;
 use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSamples, Settled};
 
@@ -35,8 +38,6 @@ use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSample
 const BISECT_REQUESTS_MAX: u32 = 20;
 /// Of these, what is kept for samples that are not too old.
 const BISECT_REQUESTS_FOR_YOUNG: u32 = 10;
-/// Prometheus without an out-of-order window refuses samples an hour behind its newest.
-const HORIZON_MS: i64 = 55 * 60 * 1000;
 
 #[derive(Debug)]
 pub struct Delivery {
@@ -67,12 +68,12 @@ struct Part {
 }
 
 /// What became of a part that was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// It is tried otherwise: in halves, or its newest samples alone.
     GoesOn,
-    /// So many records were given up.
-    GivenUp { quarantined: u64, compacted: u64 },
+    /// It was given up: so many records are quarantined, these samples are compacted.
+    GivenUp { quarantined: u64, compacted: Vec<SeriesSamples> },
 }
 
 impl Delivery {
@@ -113,20 +114,20 @@ impl Delivery {
         }
     }
 
-    /// Leaves out samples that this backend is known to be too far ahead for.
-    pub fn leave_out_old_samples(&mut self, now_ms: i64) {
-        for part in &mut self.parts {
-            if let Content::Samples(series) = &mut part.content {
-                let (old, young) = split_by_age(std::mem::take(series), now_ms);
-                self.compacted += samples(&old);
-                *series = young;
-            }
+    /// Makes of the next part's samples what this backend's horizon leaves of them.
+    pub fn keep_within_horizon(&mut self, horizon: &mut Horizon, now_ms: i64, now: Instant) {
+        // The newest alone are to be what was sent before.
+        if let Some(Part { content: Content::Samples(series), whole: None, .. }) =
+            self.parts.front_mut()
+        {
+            self.compacted += horizon.apply(series, now_ms, now);
         }
     }
 
     /// The next part was taken, but for `refused` records of it.
-    pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) {
-        let Some(part) = self.parts.pop_front() else { return };
+    /// Gives back the samples in it.
+    pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) -> Vec<SeriesSamples> {
+        let Some(part) = self.parts.pop_front() else { return Vec::new() };
         self.count_request();
         if let Content::Samples(series) = &part.content {
             self.old_samples_accepted |= series.iter().any(|series| is_old(series, now_ms));
@@ -138,6 +139,10 @@ impl Delivery {
             Some(quarantined) => self.quarantined.push(quarantined),
             None if part.decides_next => self.halve_known_refused(now_ms),
             None => {}
+        }
+        match part.content {
+            Content::Samples(series) => series,
+            Content::Events(_) | Content::Spans(_) => Vec::new(),
         }
     }
 
@@ -210,7 +215,7 @@ impl Delivery {
 
     /// Every old sample of this batch was refused, none was taken: the backend has a horizon.
     pub fn met_horizon(&self) -> bool {
-        self.old_samples_refused && !self.old_samples_accepted && self.compacted > 0
+        self.old_samples_refused && !self.old_samples_accepted
     }
 
     /// The books, which add up to the batch's records.
@@ -276,11 +281,11 @@ impl Delivery {
         let (quarantined, compacted) = match content {
             Content::Samples(series) => {
                 let (old, young) = split_by_age(series, now_ms);
-                (samples(&young), samples(&old))
+                (samples(&young), old)
             }
-            other => (count(&other), 0),
+            other => (count(&other), Vec::new()),
         };
-        self.compacted += compacted;
+        self.compacted += samples(&compacted);
         if quarantined > 0 {
             self.quarantined.push(Quarantined {
                 records: quarantined,
