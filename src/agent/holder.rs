@@ -33,7 +33,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// A worker that lived shorter died "fast".
 const FAST_DEATH: Duration = Duration::from_secs(10);
 /// So many fast deaths in a row are answered at once; then pauses begin.
-const FAST_DEATHS_FREE: u32 = 3;
+const FAST_DEATHS_FREE: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a starter that is at work is waited for.
@@ -64,7 +64,7 @@ pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Resu
         let _ = rustix::process::setsid();
     }
     let (lock, sockets, exe) = take_over(paths, listen)?;
-    let mut identity = Identity::new(exe, sockets.addresses());
+    let mut identity = Identity::new(exe, sockets.addresses(), paths.control_socket());
     identity.pid = Some(std::process::id());
     identity.write(paths)?;
     if !detached {
@@ -82,6 +82,9 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
     if let (Some(lock), Some(control)) = (inherited_lock(paths), inherited.control) {
         let configured = take_restart(paths).map(|restart| restart.listen).unwrap_or_default();
         let otlp = sockets::bind_otlp(paths, &configured, inherited.otlp)?;
+        // The end of a login session empties the runtime directory.
+        let control =
+            if paths.control_socket().exists() { control } else { sockets::bind_control(paths)? };
         return Ok((lock, Sockets { otlp, control }, exe));
     }
     files::private_dir(&paths.data_dir)?;
@@ -182,11 +185,11 @@ impl Holder<'_> {
 
     /// The leash is let go and SIGTERM sent; what does not end in time is killed.
     fn drain(&mut self, worker: &mut Child) {
-        drop(worker.stdin.take());
-        if let Some(pid) = i32::try_from(worker.id()).ok().and_then(rustix::process::Pid::from_raw)
-        {
+        let pid = i32::try_from(worker.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
+        drop(worker.stdin.take());
         let deadline = Instant::now() + DRAIN_WAIT;
         while let Ok(None) = worker.try_wait() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -291,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_keeps_dying_is_started_with_growing_pauses() {
-        let pauses: Vec<_> = (1..=12).map(|deaths| pause_after(deaths).as_millis()).collect();
-        assert_eq!(pauses, [0, 0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+        let pauses: Vec<_> = (9..=19).map(|deaths| pause_after(deaths).as_millis()).collect();
+        assert_eq!(pauses, [0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
     }
 }
