@@ -79,7 +79,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Wrap(args) => claude::run_wrap(args),
         Command::Agent(args) => agent::run(args),
         Command::Status(args) => status::run(args),
-        Command::Report(args) => report::run(args),
+        Command::Report(args) => report::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),

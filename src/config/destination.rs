@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use crate::record::PrivacyLevel;
+use crate::store::handle::Since;
+
+pub mod read;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -66,5 +69,5 @@ pub struct DestinationConfig {
     /// Only tighter than `[privacy] level`.
     pub privacy: PrivacyLevel,
     /// `since = "now" | "all" | RFC 3339`, written by `connect`: where a new destination begins.
-    pub since: crate::store::handle::Since,
+    pub since: Since,
 }

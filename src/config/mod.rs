@@ -1,11 +1,21 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
 pub mod destination;
+pub mod file;
+pub mod layers;
+pub mod limits;
+pub mod problem;
+pub mod shape;
+pub mod show;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use destination::DestinationConfig;
+
+pub use layers::{Loaded, Origin, load, read};
+pub use problem::{Problem, Severity};
 
 use crate::record::PrivacyLevel;
 
@@ -49,3 +59,6 @@ pub struct PrivacyConfig {
     /// `email = "hash"`: `user.email` becomes a hash with the install's key.
     pub email_hashed: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,120 @@
 //! Receive: OTLP over gRPC and HTTP, answered only after a synced commit.
+//!
+//! ```text
+//! connection ─▶ admit ─▶ endpoint ─▶ body (limits, gunzip) ─▶ hash ─▶ decode ─▶ Recorder ─▶ store
+//!               401 403   404 405     400 408 413 415          400              partial     503
+//!                         415                                                   success
+//! ```
+//!
+//! Nothing is answered with success before [`store::handle::Handle::ingest`] resolved. Nothing is
+//! answered with an error because of one bad record: it is counted and told in `partial_success`.
+//!
+//! [`store::handle::Handle::ingest`]: crate::store::handle::Handle::ingest
+
+mod admit;
+mod body;
+mod counts;
+mod exposition;
+mod failure;
+mod grpc;
+pub mod json;
+mod otlp;
+mod peer;
+mod route;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use admit::{Admission, InvalidToken, Token};
+pub use counts::{Counts, Trouble};
+pub use exposition::Sample;
+pub use failure::Kind;
+pub use serve::serve;
+
+use crate::record::Recorder;
+use crate::store::handle::Handle;
+
+/// Gives the samples that other rooms add to `GET /metrics`.
+pub type OwnSamples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
+
+/// Everything a request needs on its way in.
+pub struct Door {
+    recorder: Arc<Recorder>,
+    store: Handle,
+    admission: Admission,
+    limits: Limits,
+    budget: body::Budget,
+    counters: counts::Counters,
+    own_samples: Option<OwnSamples>,
+}
+
+/// The limits of the door. The defaults are the design's; tests make them small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one body, as sent. Claude Code's largest batch of events is about 30 MB.
+    pub body_bytes_max: usize,
+    /// Of one body, decompressed.
+    pub decompressed_bytes_max: usize,
+    /// Of all bodies being read, as sent and decompressed: beyond that, 503.
+    pub budget_bytes_max: usize,
+    /// On all listeners together; more wait in the kernel's backlog.
+    pub connections_max: usize,
+    /// From connecting to the first request that was let in.
+    pub first_request_timeout: Duration,
+    /// For a whole body. Claude Code gives up after 10 s.
+    pub body_timeout: Duration,
+    /// From the stop to when connections that still have something to answer are cut.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 32 << 20,
+            decompressed_bytes_max: 128 << 20,
+            budget_bytes_max: 256 << 20,
+            connections_max: 256,
+            first_request_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Door {
+    pub fn new(recorder: Arc<Recorder>, store: Handle, admission: Admission) -> Self {
+        Self {
+            recorder,
+            store,
+            admission,
+            limits: Limits::default(),
+            budget: body::Budget::default(),
+            counters: counts::Counters::default(),
+            own_samples: None,
+        }
+    }
+
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds other rooms' samples (`ccotel_destination_…`) to `GET /metrics`.
+    #[must_use]
+    pub fn with_own_samples(mut self, own_samples: OwnSamples) -> Self {
+        self.own_samples = Some(own_samples);
+        self
+    }
+
+    /// Counts since this door was made.
+    pub fn counts(&self) -> Counts {
+        self.counters.counts()
+    }
+
+    /// The last trouble of each kind, for the warnings of `status`.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.counters.troubles()
+    }
+}

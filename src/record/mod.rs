@@ -6,10 +6,29 @@
 //! ExportTraceServiceRequest   ─▶ spans    redacted OTLP, for `otlp` destinations only
 //! ```
 //!
-//! Nothing here does I/O or reads a clock. Privacy is applied here, so what a level drops never
-//! reaches the store.
+//! Privacy is applied here, so what a level drops never reaches the store. Nothing here does I/O or
+//! reads a wall clock; git facts come from a function that is handed in.
+
+pub mod attributes;
+mod hash;
+pub mod launches;
+mod logs;
+mod metrics;
+pub mod names;
+mod origin;
+pub mod privacy;
+pub mod recorder;
+mod rejections;
+pub mod secrets;
+pub mod tighten;
+mod traces;
+mod unknown;
+mod values;
 
 use std::sync::Arc;
+
+pub use recorder::{Recorded, Recorder, Settings};
+pub use tighten::{tighten_event, tighten_labels, tighten_spans};
 
 /// Sorted, unique `(name, value)` pairs. Names as Prometheus has them (`user_email`).
 pub type Labels = Vec<(Arc<str>, Arc<str>)>;
@@ -67,8 +86,9 @@ pub struct Event {
     pub tags: Labels,
     /// 128-bit id for backends that do not deduplicate: a hash of the record as received.
     pub id: u128,
-    /// Every kept attribute but the tags, in the order received, keys with dots:
-    /// `session.id`, `prompt.id`, `model`, `context`, `cost_usd`, `vcs.repository.name`, …
+    /// Every kept attribute but the tags and `event.name` (which is `name`), in the order received,
+    /// keys with dots: `session.id`, `prompt.id`, `model`, `context`, `cost_usd`, …; then
+    /// `vcs.repository.name` and the like, then those of the resource (`service.version`, …).
     pub attributes: Vec<(Arc<str>, Value)>,
 }
 

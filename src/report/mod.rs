@@ -1,1 +1,17 @@
 //! Report: questions to `history.db`, answered as tables or JSON.
+//!
+//! ```text
+//! store ──pages──▶ history::sink ──▶ history.db ──▶ history::reader ──▶ answer ──▶ table | json
+//!                  (in the agent)                   (in `ccotel report`)
+//! ```
+//!
+//! The agent writes the history, every command reads it by itself: a report works while no agent
+//! runs. Nothing here talks to a network.
+
+pub mod answer;
+pub mod groups;
+pub mod history;
+pub mod json;
+pub mod question;
+pub mod table;
+pub mod time;

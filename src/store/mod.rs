@@ -1,5 +1,45 @@
 //! Store: the only owner of `queue.db`.
 //!
-//! One thread holds the one connection. Everybody else speaks to it through a [`Handle`].
+//! One thread holds the one connection; everybody else speaks to it through a [`handle::Handle`].
+//!
+//! ```text
+//! request ─▶ inbox row, synced ─▶ answer            one transaction a group of requests
+//!                └─▶ fold ─▶ counters ─▶ tick ─▶ samples row   one transaction a tick
+//! lanes:   samples ─▶ remote_write, OTLP metrics    inbox events ─▶ Loki, OTLP logs    inbox spans ─▶ OTLP
+//! history: samples and events, read at its own pace
+//! ```
+//!
+//! A crash between any two steps changes nothing: counters are what folding the rows gives, a tick is all
+//! or nothing, and a frozen batch is sent again with the same boundaries.
 
+mod batch;
+mod cardinality;
+pub mod core;
+mod delivery;
+mod fold;
 pub mod handle;
+mod history_page;
+mod inbox;
+mod lanes;
+mod meta;
+mod projection;
+mod retention;
+mod row;
+mod sampler;
+mod samples;
+mod schema;
+mod series;
+mod sessions;
+mod stats;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod thread;
+mod tick;
+mod wire;
+
+pub use cardinality::LABEL_VALUES_MAX;
+pub use core::Options;
+pub use schema::OpenError;
+pub use series::SERIES_MAX;
+pub use thread::{Clock, GROUP_REQUESTS_MAX, QUEUE_COMMANDS_MAX, Store, open};

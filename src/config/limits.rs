@@ -1,0 +1,64 @@
+//! Every built-in limit, in one list, for `ccotel config show`.
+
+/// One limit of the program that is no setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Limit {
+    /// Dotted, by room: `tags.count`.
+    pub name: &'static str,
+    pub value: u64,
+    pub unit: &'static str,
+    /// What is bounded, and what happens beyond it.
+    pub what: &'static str,
+}
+
+/// `config.toml`, the user's and the organisation's.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// `[[destination]]` tables in all.
+pub const DESTINATIONS_MAX: usize = 16;
+/// `headers` of one destination.
+pub const HEADERS_MAX: usize = 16;
+/// `[agent] listen` addresses.
+pub const LISTEN_MAX: usize = 8;
+/// `[agent] max_disk`, least value.
+pub const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// `[agent] max_disk`, greatest value.
+pub const DISK_BYTES_MAX: u64 = 1024 * 1024 * 1024 * 1024;
+/// `[agent] history_days`, greatest value.
+pub const HISTORY_DAYS_MAX: u32 = 3650;
+
+/// What `ccotel config show` lists. Other rooms' constants are added here.
+pub const LIMITS: &[Limit] = &[
+    limit("config.file", CONFIG_FILE_BYTES_MAX, "bytes", "a larger config.toml is not read"),
+    limit("config.destinations", DESTINATIONS_MAX as u64, "", "further ones are refused"),
+    limit("config.headers", HEADERS_MAX as u64, "", "of one destination"),
+    limit("config.listen", LISTEN_MAX as u64, "addresses", "further ones are refused"),
+    limit(
+        "tags.file",
+        crate::tags::file::PROJECT_FILE_BYTES_MAX,
+        "bytes",
+        "a larger .ccotel.toml is not read",
+    ),
+    limit("tags.count", crate::tags::TAGS_MAX as u64, "tags", "further ones are left out"),
+    limit(
+        "tags.key",
+        crate::tags::rules::KEY_BYTES_MAX as u64,
+        "bytes",
+        "a tag with a longer name is left out",
+    ),
+    limit(
+        "tags.value",
+        crate::tags::rules::VALUE_BYTES_MAX as u64,
+        "bytes",
+        "after percent-encoding; a tag with a longer value is left out",
+    ),
+    limit(
+        "tags.directories",
+        crate::tags::discover::DIRECTORIES_MAX as u64,
+        "directories",
+        "looked at upward from the working directory",
+    ),
+];
+
+const fn limit(name: &'static str, value: u64, unit: &'static str, what: &'static str) -> Limit {
+    Limit { name, value, unit, what }
+}

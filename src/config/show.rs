@@ -1,0 +1,113 @@
+//! The effective configuration as a list of `key = value`, each with where it came from.
+//!
+//! Secrets are not in the configuration (it names files and commands); the values of headers may
+//! be, and are masked.
+
+use serde_json::{Value, json};
+
+use super::destination::{Credentials, DestinationConfig};
+use super::limits::{LIMITS, Limit};
+use super::shape::privacy_word;
+use super::{Accept, Loaded};
+use crate::store::handle::Since;
+
+/// One line of `ccotel config show`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Entry {
+    pub key: String,
+    pub value: Value,
+    /// A file, a variable, or `built-in`.
+    pub source: String,
+    pub line: Option<u32>,
+}
+
+/// Shown in the place of a header's value.
+const MASK: &str = "********";
+
+/// Every value in effect.
+pub fn entries(loaded: &Loaded) -> Vec<Entry> {
+    let config = &loaded.config;
+    let listen: Vec<String> = config.agent.listen.iter().map(ToString::to_string).collect();
+    let accept = match config.agent.accept {
+        Accept::ClaudeCode => "claude-code",
+        Accept::Any => "any",
+    };
+    let email = if config.privacy.email_hashed { "hash" } else { "keep" };
+    let mut entries = vec![
+        entry(loaded, "agent.listen", json!(listen)),
+        entry(loaded, "agent.accept", json!(accept)),
+        entry(loaded, "agent.max_disk", json!(size(config.agent.max_disk_bytes))),
+        entry(loaded, "agent.history_days", json!(config.agent.history_days)),
+        entry(loaded, "privacy.level", json!(privacy_word(config.privacy.level))),
+        entry(loaded, "privacy.email", json!(email)),
+    ];
+    for (key, value) in &config.tags {
+        entries.push(entry(loaded, &format!("tags.{key}"), json!(value)));
+    }
+    for destination in &config.destinations {
+        entries.extend(destination_entries(loaded, destination));
+    }
+    entries
+}
+
+/// The built-in limits, which are no settings.
+pub fn limits() -> &'static [Limit] {
+    LIMITS
+}
+
+fn destination_entries(loaded: &Loaded, destination: &DestinationConfig) -> Vec<Entry> {
+    let mut values = vec![
+        ("type", json!(destination.kind)),
+        ("url", json!(destination.url)),
+        ("protocol", json!(destination.protocol)),
+    ];
+    match &destination.credentials {
+        Credentials::None => {}
+        Credentials::BearerFile(file) => values.push(("bearer_token_file", json!(file))),
+        Credentials::BearerCommand(command) => values.push(("token_command", json!(command))),
+        Credentials::Basic { username, password_file } => values
+            .push(("basic_auth", json!({"username": username, "password_file": password_file}))),
+    }
+    if !destination.headers.is_empty() {
+        let names = destination.headers.iter().map(|(name, _)| (name.clone(), json!(MASK)));
+        values.push(("headers", Value::Object(names.collect())));
+    }
+    if let Some(tenant) = &destination.tenant {
+        values.push(("tenant", json!(tenant)));
+    }
+    let tls = &destination.tls;
+    let files = [("ca", &tls.ca), ("cert", &tls.cert), ("key", &tls.key)];
+    let files: serde_json::Map<String, Value> = files
+        .into_iter()
+        .filter_map(|(name, file)| Some((name.to_owned(), json!(file.as_ref()?))))
+        .collect();
+    if !files.is_empty() {
+        values.push(("tls", Value::Object(files)));
+    }
+    values.push(("privacy", json!(privacy_word(destination.privacy))));
+    values.push(("since", since(destination.since)));
+    values
+        .into_iter()
+        .map(|(key, value)| {
+            entry(loaded, &format!("destination.{}.{key}", destination.name), value)
+        })
+        .collect()
+}
+
+fn since(since: Since) -> Value {
+    match since {
+        Since::Now => json!("now"),
+        Since::All => json!("all"),
+        Since::Time(ms) => jiff::Timestamp::from_millisecond(ms)
+            .map_or_else(|_| json!(ms), |time| json!(time.to_string())),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    bytesize::ByteSize(bytes).display().iec().to_string()
+}
+
+fn entry(loaded: &Loaded, key: &str, value: Value) -> Entry {
+    let origin = loaded.origin(key);
+    Entry { key: key.to_owned(), value, source: origin.source(), line: origin.line() }
+}

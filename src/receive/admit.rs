@@ -1,0 +1,187 @@
+//! Admission: only this user's programs, never a web page, never another host.
+//!
+//! | what | answer |
+//! | --- | --- |
+//! | any `Origin`, or `Sec-Fetch-Site` other than `none` (a browser speaks for a page) | 403 |
+//! | a `Host` that is not ours (DNS rebinding) | 403 |
+//! | a peer that is not on loopback | 403 |
+//! | the token in the path, or `Authorization: Bearer TOKEN` | in |
+//! | a socket of our own user (Linux) | in |
+//! | anybody else | 401 |
+//!
+//! No answer ever carries a CORS header.
+
+use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use http::request::Parts;
+use http::uri::Authority;
+
+use super::failure::Failure;
+use super::peer::Peer;
+
+/// Names under which a program on this machine reaches a loopback listener.
+const HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
+/// Shorter tokens are refused: they could be guessed.
+const TOKEN_BYTES_MIN: usize = 16;
+const TOKEN_BYTES_MAX: usize = 256;
+
+/// The agent's secret, kept as a hash. `blake3::Hash` compares in constant time.
+#[derive(Clone, Debug)]
+pub struct Token(blake3::Hash);
+
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a token is 16 to 256 of the characters A-Z a-z 0-9 - _")]
+pub struct InvalidToken;
+
+impl Token {
+    /// A token stands in a path, so only what needs no encoding there is allowed.
+    pub fn parse(text: &str) -> Result<Self, InvalidToken> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        let fits = (TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&text.len());
+        if !fits || !text.bytes().all(plain) {
+            return Err(InvalidToken);
+        }
+        Ok(Self(blake3::hash(text.as_bytes())))
+    }
+
+    fn matches(&self, candidate: &str) -> bool {
+        self.0 == blake3::hash(candidate.as_bytes())
+    }
+}
+
+/// The rules of one agent.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    token: Token,
+    hosts: Vec<String>,
+    same_user: bool,
+}
+
+/// Proof that a request was let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Admitted(());
+
+impl Admission {
+    /// The token, or a socket of our own user where the system can tell.
+    pub fn new(token: Token) -> Self {
+        Self { token, hosts: Vec::new(), same_user: true }
+    }
+
+    /// More names that `Host` may have, without a port.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        self.hosts.extend(hosts);
+        self
+    }
+
+    /// Only the token counts, even from our own user.
+    #[must_use]
+    pub fn with_token_only(mut self) -> Self {
+        self.same_user = false;
+        self
+    }
+
+    /// `Ok` where no browser and no other host speaks; enough for what says nothing (`/healthz`).
+    pub(super) fn check_origin(&self, request: &Parts, peer: &Peer) -> Result<(), Failure> {
+        if !peer.is_loopback() {
+            return Err(Failure::Forbidden("only this machine may talk to the agent"));
+        }
+        let headers = &request.headers;
+        let site = headers.get("sec-fetch-site");
+        if headers.contains_key(ORIGIN) || site.is_some_and(|site| site != "none") {
+            return Err(Failure::Forbidden("a web page may not talk to the agent"));
+        }
+        if request.uri.authority().is_some_and(|authority| !self.knows_host(authority.as_str())) {
+            return Err(Failure::Forbidden("the request is for another host"));
+        }
+        for host in headers.get_all(HOST) {
+            if !host.to_str().is_ok_and(|host| self.knows_host(host)) {
+                return Err(Failure::Forbidden("`Host` is not a name of this machine"));
+            }
+        }
+        let named = headers.contains_key(HOST) || request.uri.authority().is_some();
+        if !named && request.version > http::Version::HTTP_10 {
+            return Err(Failure::Malformed("the request has no `Host`".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Lets a request in, or says why not.
+    pub(super) fn admit(
+        &self,
+        request: &Parts,
+        path_token: Option<&str>,
+        peer: &Peer,
+    ) -> Result<Admitted, Failure> {
+        self.check_origin(request, peer)?;
+        let known = path_token.is_some_and(|token| self.token.matches(token))
+            || bearer(&request.headers).is_some_and(|token| self.token.matches(token))
+            || (self.same_user && peer.is_same_user());
+        if !known {
+            return Err(Failure::Unauthenticated);
+        }
+        peer.set_admitted();
+        Ok(Admitted(()))
+    }
+
+    /// Whether this peer is known to be somebody else's program. It may still have the token.
+    pub(super) fn is_stranger(&self, peer: &Peer) -> bool {
+        cfg!(target_os = "linux") && self.same_user && !peer.is_same_user()
+    }
+
+    fn knows_host(&self, host: &str) -> bool {
+        let Ok(authority) = host.parse::<Authority>() else { return false };
+        // `user@host` is no Host header's form, and hides the name from a careless reader.
+        let name = authority.host();
+        !host.contains('@')
+            && (HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known))
+                || self.hosts.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_long_and_plain() {
+        for text in [
+            "",
+            "short",
+            "has a space in it....",
+            "slash/slash/slash/slash",
+            "é".repeat(20).as_str(),
+        ] {
+            assert_eq!(Token::parse(text).unwrap_err(), InvalidToken, "{text}");
+        }
+        let token = Token::parse("0123456789abcdef-_").unwrap();
+        assert!(token.matches("0123456789abcdef-_"));
+        assert!(!token.matches("0123456789abcdef-"));
+        assert!(!token.matches(""));
+    }
+
+    #[test]
+    fn hosts_are_compared_by_name_without_the_port() {
+        let token = Token::parse("0123456789abcdef").unwrap();
+        let admission = Admission::new(token).with_hosts(["devbox.internal".to_owned()]);
+        for host in ["127.0.0.1", "localhost:14318", "LOCALHOST", "[::1]:1", "devbox.internal:80"] {
+            assert!(admission.knows_host(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost@evil.example",
+            "evil@localhost",
+            "::1",
+            "127.0.0.2",
+            "localhost:x",
+        ] {
+            assert!(!admission.knows_host(host), "{host}");
+        }
+    }
+}

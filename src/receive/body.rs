@@ -1,0 +1,167 @@
+//! Request bodies, read with limits and never with more memory than has arrived.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::bufread::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, HeaderMap};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::timeout;
+
+use super::Limits;
+use super::failure::Failure;
+
+/// Gunzipped at once; other requests get their turn in between.
+const GUNZIP_STEP_BYTES: usize = 1 << 20;
+/// Read and thrown away after a refusal, so that the sender gets to read the answer: closing a
+/// connection with unread bytes resets it.
+const DISCARD_BYTES_MAX: usize = 64 << 20;
+const DISCARD_STRANGERS_BYTES_MAX: usize = 64 << 10;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bytes of bodies held by all requests together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Budget(Arc<AtomicUsize>);
+
+/// A share of the budget, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    budget: Budget,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Budget {
+    pub fn share(&self, bytes_max: usize) -> Share {
+        Share { budget: self.clone(), bytes: 0, bytes_max }
+    }
+}
+
+impl Share {
+    fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        let before = self.budget.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        if before + bytes > self.bytes_max { Err(Failure::Busy(self.bytes_max)) } else { Ok(()) }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ContentEncoding {
+    Identity,
+    Gzip,
+}
+
+impl ContentEncoding {
+    pub fn of(headers: &HeaderMap) -> Result<Self, Failure> {
+        let Some(value) = headers.get(CONTENT_ENCODING) else { return Ok(Self::Identity) };
+        let name = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
+        match name.as_str() {
+            "" | "identity" => Ok(Self::Identity),
+            "gzip" | "x-gzip" => Ok(Self::Gzip),
+            _ => Err(Failure::ContentEncoding(name)),
+        }
+    }
+}
+
+/// The body as sent. What is too large is read to its end, within reason, and thrown away.
+pub(super) async fn read(
+    body: &mut Incoming,
+    limits: &Limits,
+    share: &mut Share,
+) -> Result<Bytes, Failure> {
+    let slow = || Failure::Slow(limits.body_timeout.as_secs());
+    timeout(limits.body_timeout, gather(body, limits.body_bytes_max, share))
+        .await
+        .unwrap_or_else(|_| Err(slow()))
+}
+
+async fn gather(
+    body: &mut Incoming,
+    bytes_max: usize,
+    share: &mut Share,
+) -> Result<Bytes, Failure> {
+    let too_large = || Failure::TooLarge { what: "body", bytes_max };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    // Most bodies arrive in one piece, and need no copy.
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::Malformed(broken(&error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(whole.len()) + data.len() > bytes_max {
+            return Err(too_large());
+        }
+        share.grow(data.len())?;
+        if first.is_empty() {
+            first = data;
+        } else {
+            if whole.is_empty() {
+                whole.extend_from_slice(&first);
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
+}
+
+fn broken(error: &hyper::Error) -> String {
+    if error.is_incomplete_message() || error.is_closed() {
+        "the body ends before its announced length".to_owned()
+    } else {
+        format!("the body cannot be read: {error}")
+    }
+}
+
+/// Decompresses step by step: a bomb is noticed when it has grown to the limit, not before it is
+/// paid for.
+pub(super) async fn gunzip(
+    body: &[u8],
+    bytes_max: usize,
+    share: &mut Share,
+) -> Result<Bytes, Failure> {
+    let mut decoder = MultiGzDecoder::new(body);
+    let mut whole = Vec::new();
+    loop {
+        let step = GUNZIP_STEP_BYTES.min(bytes_max + 1 - whole.len());
+        let read = (&mut decoder)
+            .take(step as u64)
+            .read_to_end(&mut whole)
+            .map_err(|error| Failure::Malformed(format!("the body is not valid gzip: {error}")))?;
+        share.grow(read)?;
+        if whole.len() > bytes_max {
+            return Err(Failure::TooLarge { what: "decompressed body", bytes_max });
+        }
+        if read < step {
+            return Ok(whole.into());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Reads the rest of a refused request, so that its sender sees the answer and not a reset.
+pub(super) async fn discard(body: &mut Incoming, admitted: bool) {
+    let bytes_max = if admitted { DISCARD_BYTES_MAX } else { DISCARD_STRANGERS_BYTES_MAX };
+    let drain = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > bytes_max {
+                break;
+            }
+        }
+    };
+    // Whoever is slower than this may as well be reset.
+    let _ = timeout(DISCARD_TIMEOUT, drain).await;
+}

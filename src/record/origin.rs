@@ -1,0 +1,162 @@
+//! Who a resource is: its service, its tags, its launch and its privacy level.
+//!
+//! Claude Code repeats its resource attributes on every point and record, so what is taken here is
+//! skipped there.
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+
+use super::attributes::{self, Class};
+use super::hash::Canonical;
+use super::privacy::{self, Outcome};
+use super::values::{text_of, value_of};
+use super::{Labels, PrivacyLevel, Settings, Value, names, secrets};
+
+/// Most tags a session can have.
+pub const TAGS_MAX: usize = 16;
+/// Longest value of a tag, and of any label.
+pub const LABEL_BYTES_MAX: usize = 255;
+const SERVICE: &str = "claude-code";
+/// Resource attributes that events keep, once.
+const FACTS: &[&str] = &[
+    "service.version",
+    "service.namespace",
+    "os.type",
+    "os.version",
+    "os.description",
+    "host.arch",
+    "host.name",
+    "wsl.version",
+    "vcs.repository.name",
+    "vcs.ref.head.name",
+];
+
+/// A resource, understood.
+#[derive(Debug)]
+pub struct Origin {
+    /// `service.name`.
+    pub service: Arc<str>,
+    /// In effect: the session's, and the machine's for a session without a launch.
+    pub tags: Labels,
+    /// `ccotel.launch.id`.
+    pub launch: Option<String>,
+    /// The tighter of the machine's and the launch's.
+    pub level: PrivacyLevel,
+    /// What events keep of the resource.
+    pub facts: Vec<(Arc<str>, Value)>,
+    /// Of every resource attribute as received.
+    pub hash: u128,
+    /// The resource attributes that are tags, as received.
+    tags_received: Vec<(String, String)>,
+}
+
+impl Origin {
+    pub fn new(resource: Option<&Resource>, settings: &Settings) -> Self {
+        let received = resource.map_or(&[][..], |resource| &resource.attributes);
+        let text = |key| find(received, key).filter(|text| !text.is_empty());
+        let launch = text("ccotel.launch.id");
+        let level = text("ccotel.privacy").map_or(settings.level, |level| parse_level(&level));
+        let level = level.min(settings.level);
+        let tags_received = tags_received(received);
+        let machine = if launch.is_some() { &[][..] } else { &settings.tags };
+        let mut input = Canonical::default();
+        input.begin(b'r');
+        input.sorted(received);
+        Self {
+            service: bounded(&text("service.name").unwrap_or_else(|| SERVICE.to_owned())),
+            tags: tags(tags_received.iter().chain(machine)),
+            launch,
+            level,
+            facts: facts(received, level, &settings.install_key),
+            hash: input.finish(&settings.install_key),
+            tags_received,
+        }
+    }
+
+    /// Whether an attribute of a record only repeats the resource, or is for the agent alone.
+    pub fn repeats(&self, attribute: &KeyValue, known: bool) -> bool {
+        let key = attribute.key.as_str();
+        if key.starts_with("ccotel.") || key == "service.name" || key == "service.instance.id" {
+            return true;
+        }
+        if known && self.facts.iter().any(|(fact, _)| &**fact == key) {
+            return true;
+        }
+        // A name that Claude Code has for something else stays its own.
+        self.tags_received.iter().any(|(tag, value)| {
+            tag == key
+                && (!known || attribute.value.as_ref().and_then(text_of).as_ref() == Some(value))
+        })
+    }
+}
+
+/// A level that this version does not know is taken as the tightest.
+fn parse_level(level: &str) -> PrivacyLevel {
+    match level {
+        "full" => PrivacyLevel::Full,
+        "standard" => PrivacyLevel::Standard,
+        _ => PrivacyLevel::Minimal,
+    }
+}
+
+fn find(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let attribute = attributes.iter().find(|attribute| attribute.key == key)?;
+    attribute.value.as_ref().and_then(text_of)
+}
+
+fn tags_received(received: &[KeyValue]) -> Vec<(String, String)> {
+    let tags =
+        received.iter().filter(|pair| attributes::is_tag(&pair.key, &names::label_name(&pair.key)));
+    tags.filter_map(|pair| Some((pair.key.clone(), pair.value.as_ref().and_then(text_of)?)))
+        .collect()
+}
+
+/// Tags as labels: the first of a name wins; `team` and `project` go before others if there are too
+/// many.
+fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
+    let mut labels: Labels = Vec::new();
+    for (key, value) in tags {
+        let name = names::label_name(key);
+        let taken = labels.iter().any(|(label, _)| **label == *name);
+        if !taken && !value.is_empty() && attributes::is_tag(key, &name) {
+            labels.push((name.into(), bounded(value)));
+        }
+    }
+    labels.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.cmp(b)));
+    labels.truncate(TAGS_MAX);
+    labels.sort();
+    labels
+}
+
+fn rank(name: &str) -> u8 {
+    match name {
+        "team" => 0,
+        "project" => 1,
+        _ => 2,
+    }
+}
+
+/// A label's value: masked, and short.
+pub fn bounded(value: &str) -> Arc<str> {
+    let masked = secrets::mask(value);
+    masked[..masked.floor_char_boundary(LABEL_BYTES_MAX)].into()
+}
+
+fn facts(received: &[KeyValue], level: PrivacyLevel, key: &[u8; 32]) -> Vec<(Arc<str>, Value)> {
+    let mut facts = Vec::new();
+    for name in FACTS {
+        let attribute = received.iter().find(|attribute| attribute.key == *name);
+        let value = attribute.and_then(|attribute| attribute.value.as_ref()).and_then(value_of);
+        let class = attributes::find(name).map_or(Class::Content, |known| known.class);
+        let outcome = value.map(|value| privacy::apply(class, name, value, level, key));
+        if let Some(Outcome::Keep(value)) = outcome {
+            facts.push((Arc::from(*name), value));
+        }
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+//! An answer: rows, and a total that is the same however rows are grouped.
+//!
+//! Cost, tokens, lines, commits, pull requests and active time are what counters counted; prompts,
+//! requests, errors and sessions are what events say. Where rows stand for something that only events
+//! know (a repository, a session, …), events say how cost and tokens are shared out, and a row
+//! `(unattributed)` holds the difference to the counters. It can be negative for a moment: events
+//! arrive before the counters that hold the same usage.
+//!
+//! Sessions are distinct `session.id`s with a prompt or a request. One session can be in many rows, so
+//! their sum is not the total.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::groups::{self, Groups, Key, OfEvents};
+use super::history::reader::{ActivityRow, History};
+use super::history::schema::HistoryError;
+use super::question::{Dimension, Question};
+use super::time::{Bucket, MinuteRange, buckets};
+
+/// The keys of facts in JSON.
+pub const KEYS: [&str; 13] = [
+    "cost_usd",
+    "tokens",
+    "sessions",
+    "prompts",
+    "requests",
+    "errors",
+    "active_seconds",
+    "lines_added",
+    "lines_removed",
+    "commits",
+    "pull_requests",
+    "tool_calls",
+    "tool_failures",
+];
+
+/// Amounts below this are noise of adding floating-point numbers.
+const NOISE: f64 = 5e-10;
+
+/// What is known of a row. Everything but sessions can be added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Facts {
+    pub cost_usd: f64,
+    pub tokens: Tokens,
+    pub sessions: i64,
+    pub prompts: i64,
+    pub requests: i64,
+    pub errors: i64,
+    pub active_seconds: f64,
+    pub lines_added: f64,
+    pub lines_removed: f64,
+    pub commits: f64,
+    pub pull_requests: f64,
+    /// Shown where rows stand for tools.
+    pub tool_calls: i64,
+    pub tool_failures: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tokens {
+    pub input: f64,
+    pub output: f64,
+    pub cache_read: f64,
+    pub cache_creation: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// One key a dimension, in the order asked.
+    pub keys: Vec<Key>,
+    pub facts: Facts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    pub rows: Vec<Row>,
+    pub total: Facts,
+}
+
+impl Answer {
+    /// Whether nothing at all was recorded in the range.
+    pub fn is_empty(&self) -> bool {
+        self.total.is_nothing() && self.rows.iter().all(|row| row.facts.is_nothing())
+    }
+}
+
+/// Answers from what the history holds.
+pub fn answer(history: &History, question: &Question) -> Result<Answer, HistoryError> {
+    let Some(extent) = history.extent()? else { return Ok(Answer::default()) };
+    let now = question.clock.minute();
+    let recorded = extent.start..extent.end.max(now + 1);
+    let Some(range) = overlap(question.range, &recorded) else { return Ok(Answer::default()) };
+    let buckets = match question.by.unit() {
+        Some(unit) => buckets(&question.clock, range, unit),
+        None => vec![Bucket { minutes: range.start..range.end, key: String::new() }],
+    };
+    let ranges: Vec<Range<i64>> = buckets.iter().map(|bucket| bucket.minutes.clone()).collect();
+    let mut sums = Sums::default();
+    sums.add_counters(history, question, &ranges)?;
+    sums.add_activity(history, question, &ranges)?;
+    let total = sums.total();
+    let rows = sums.rows(question, &buckets);
+    Ok(Answer { rows, total })
+}
+
+/// The part of the range that can hold anything: nobody waits for a century of empty hours.
+fn overlap(range: MinuteRange, recorded: &Range<i64>) -> Option<MinuteRange> {
+    let (start, end) = (range.start.max(recorded.start), range.end.min(recorded.end));
+    (start < end).then_some(MinuteRange { start, end })
+}
+
+/// Sums by (bucket, group) while the history is read.
+#[derive(Default)]
+struct Sums {
+    groups: Groups,
+    cells: HashMap<(usize, usize), Facts>,
+    sessions: HashSet<(usize, usize, i64)>,
+    sessions_total: HashSet<i64>,
+}
+
+impl Sums {
+    fn add_counters(
+        &mut self,
+        history: &History,
+        question: &Question,
+        ranges: &[Range<i64>],
+    ) -> Result<(), HistoryError> {
+        let series = history.series()?;
+        let types = history.series_label("type")?;
+        let groups = groups::of_series(history, &question.by, &mut self.groups, &series)?;
+        let places: HashMap<i64, (Counted, usize)> = series
+            .iter()
+            .filter_map(|(id, metric)| {
+                let counted = counted(metric, types.get(id).map_or("", String::as_str))?;
+                Some((*id, (counted, groups[id])))
+            })
+            .collect();
+        let cells = &mut self.cells;
+        history.counters(ranges, |bucket, series, value| {
+            if let Some((counted, group)) = places.get(&series) {
+                *cells.entry((bucket, *group)).or_default().counter(*counted) += value;
+            }
+        })
+    }
+
+    fn add_activity(
+        &mut self,
+        history: &History,
+        question: &Question,
+        ranges: &[Range<i64>],
+    ) -> Result<(), HistoryError> {
+        let mut places = OfEvents::new(history, &question.by)?;
+        let of_events = question.by.are_of_events();
+        let have_tool = question.by.have_tool();
+        history.activity(ranges, |bucket, row| {
+            let is_session = row.prompts + row.requests > 0;
+            if !is_session && row.errors == 0 && !have_tool {
+                return;
+            }
+            let placed = places.place(&mut self.groups, row.session, row.facet);
+            let cell = self.cells.entry((bucket, placed.group)).or_default();
+            cell.prompts += row.prompts;
+            cell.requests += row.requests;
+            cell.errors += row.errors;
+            cell.tool_calls += row.tool_calls;
+            cell.tool_failures += row.tool_failures;
+            if row.session != 0 && is_session {
+                self.sessions_total.insert(row.session);
+            }
+            if row.session != 0 && (is_session || (have_tool && row.tool_calls > 0)) {
+                self.sessions.insert((bucket, placed.group, row.session));
+            }
+            if of_events && row.requests > 0 {
+                cell.add_usage(row, 1.0);
+                self.cells.entry((bucket, placed.counted)).or_default().add_usage(row, -1.0);
+            }
+        })?;
+        for (bucket, group, _) in &self.sessions {
+            self.cells.entry((*bucket, *group)).or_default().sessions += 1;
+        }
+        for facts in self.cells.values_mut() {
+            facts.denoise();
+        }
+        Ok(())
+    }
+
+    fn total(&self) -> Facts {
+        let mut total = Facts::default();
+        // In a fixed order, so that two runs print the same last digit.
+        let mut cells: Vec<_> = self.cells.iter().collect();
+        cells.sort_unstable_by_key(|(place, _)| **place);
+        for (_, facts) in cells {
+            total.add(facts);
+        }
+        total.sessions = i64::try_from(self.sessions_total.len()).unwrap_or(i64::MAX);
+        total.denoise();
+        total
+    }
+
+    fn rows(self, question: &Question, buckets: &[Bucket]) -> Vec<Row> {
+        let by = question.by.as_slice();
+        let mut rows: Vec<Row> = self
+            .cells
+            .iter()
+            .filter(|(_, facts)| !facts.is_nothing())
+            .map(|((bucket, group), facts)| Row {
+                keys: by
+                    .iter()
+                    .zip(self.groups.keys(*group))
+                    .map(|(dimension, key)| match dimension {
+                        Dimension::Time(_) => Key::Value(buckets[*bucket].key.clone()),
+                        _ => key.clone(),
+                    })
+                    .collect(),
+                facts: *facts,
+            })
+            .collect();
+        if let [Dimension::Time(_)] = by {
+            fill(&mut rows, buckets, question.clock.minute());
+        }
+        sort(&mut rows, by, buckets);
+        rows
+    }
+}
+
+/// What a series counts.
+#[derive(Clone, Copy)]
+enum Counted {
+    Cost,
+    Input,
+    Output,
+    CacheRead,
+    CacheCreation,
+    Added,
+    Removed,
+    Commits,
+    PullRequests,
+    Active,
+}
+
+fn counted(metric: &str, kind: &str) -> Option<Counted> {
+    Some(match (metric, kind) {
+        ("claude_code_cost_usage_USD_total", _) => Counted::Cost,
+        ("claude_code_token_usage_tokens_total", "input") => Counted::Input,
+        ("claude_code_token_usage_tokens_total", "output") => Counted::Output,
+        ("claude_code_token_usage_tokens_total", "cacheRead") => Counted::CacheRead,
+        ("claude_code_token_usage_tokens_total", "cacheCreation") => Counted::CacheCreation,
+        ("claude_code_lines_of_code_count_total", "added") => Counted::Added,
+        ("claude_code_lines_of_code_count_total", "removed") => Counted::Removed,
+        ("claude_code_commit_count_total", _) => Counted::Commits,
+        ("claude_code_pull_request_count_total", _) => Counted::PullRequests,
+        ("claude_code_active_time_seconds_total", _) => Counted::Active,
+        _ => return None,
+    })
+}
+
+impl Facts {
+    fn counter(&mut self, counted: Counted) -> &mut f64 {
+        match counted {
+            Counted::Cost => &mut self.cost_usd,
+            Counted::Input => &mut self.tokens.input,
+            Counted::Output => &mut self.tokens.output,
+            Counted::CacheRead => &mut self.tokens.cache_read,
+            Counted::CacheCreation => &mut self.tokens.cache_creation,
+            Counted::Added => &mut self.lines_added,
+            Counted::Removed => &mut self.lines_removed,
+            Counted::Commits => &mut self.commits,
+            Counted::PullRequests => &mut self.pull_requests,
+            Counted::Active => &mut self.active_seconds,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "tokens of one row are far below 2^53")]
+    fn add_usage(&mut self, row: &ActivityRow, sign: f64) {
+        self.cost_usd += sign * row.cost_usd;
+        self.tokens.input += sign * row.input_tokens as f64;
+        self.tokens.output += sign * row.output_tokens as f64;
+        self.tokens.cache_read += sign * row.cache_read_tokens as f64;
+        self.tokens.cache_creation += sign * row.cache_creation_tokens as f64;
+    }
+
+    /// Adds everything but sessions.
+    fn add(&mut self, other: &Self) {
+        let mut mine = self.amounts();
+        let mut others = *other;
+        for (mine, other) in mine.iter_mut().zip(others.amounts()) {
+            **mine += *other;
+        }
+        self.prompts += other.prompts;
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.tool_calls += other.tool_calls;
+        self.tool_failures += other.tool_failures;
+    }
+
+    fn amounts(&mut self) -> [&mut f64; 10] {
+        [
+            &mut self.cost_usd,
+            &mut self.tokens.input,
+            &mut self.tokens.output,
+            &mut self.tokens.cache_read,
+            &mut self.tokens.cache_creation,
+            &mut self.active_seconds,
+            &mut self.lines_added,
+            &mut self.lines_removed,
+            &mut self.commits,
+            &mut self.pull_requests,
+        ]
+    }
+
+    /// Rounds to 10⁻⁹, so that 0.1 + 0.2 is 0.3.
+    fn denoise(&mut self) {
+        for amount in self.amounts() {
+            // 2^53 / 10^9: beyond it there are no such digits to round.
+            if amount.abs() < NOISE {
+                *amount = 0.0;
+            } else if amount.abs() < 9e6 {
+                *amount = (*amount * 1e9).round() / 1e9;
+            }
+        }
+    }
+
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Days without anything are rows of zeros, from the first day with something to today.
+fn fill(rows: &mut Vec<Row>, buckets: &[Bucket], now: i64) {
+    let known: HashSet<Vec<Key>> = rows.iter().map(|row| row.keys.clone()).collect();
+    let empty = buckets
+        .iter()
+        .take_while(|bucket| bucket.minutes.start <= now)
+        .map(|bucket| vec![Key::Value(bucket.key.clone())])
+        .skip_while(|keys| !known.contains(keys))
+        .filter(|keys| !known.contains(keys))
+        .map(|keys| Row { keys, facts: Facts::default() });
+    rows.extend(empty);
+}
+
+/// Time goes forward; all else begins with what cost most, and ends with what has no name.
+fn sort(rows: &mut [Row], by: &[Dimension], buckets: &[Bucket]) {
+    // By place and not by key: of an hour that comes twice, the later one has the smaller offset.
+    let places: HashMap<&str, usize> =
+        buckets.iter().enumerate().map(|(place, bucket)| (&*bucket.key, place)).collect();
+    let place = |key: &Key| match key {
+        Key::Value(value) => places.get(&**value).copied(),
+        _ => None,
+    };
+    let mut cost_of_first: HashMap<Key, f64> = HashMap::new();
+    for row in rows.iter() {
+        if let Some(first) = row.keys.first() {
+            *cost_of_first.entry(first.clone()).or_default() += row.facts.cost_usd;
+        }
+    }
+    rows.sort_by(|one, other| {
+        let mut order = Ordering::Equal;
+        for (index, dimension) in by.iter().enumerate() {
+            let (mine, theirs) = (&one.keys[index], &other.keys[index]);
+            let by_amount = match dimension {
+                Dimension::Time(_) => place(mine).cmp(&place(theirs)),
+                _ if mine == theirs => Ordering::Equal,
+                _ if index == 0 => cost_of_first[theirs].total_cmp(&cost_of_first[mine]),
+                _ => other.facts.cost_usd.total_cmp(&one.facts.cost_usd),
+            };
+            order =
+                order.then(rank(mine).cmp(&rank(theirs))).then(by_amount).then(mine.cmp(theirs));
+        }
+        order
+    });
+}
+
+fn rank(key: &Key) -> u8 {
+    match key {
+        Key::Value(_) => 0,
+        Key::Unset => 1,
+        Key::Unattributed => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests;

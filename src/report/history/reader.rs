@@ -1,0 +1,243 @@
+//! The reading side: one consistent look at `history.db`, while the agent goes on writing it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::grain::{Grain, pieces};
+use super::schema::{self, BUSY_TIMEOUT, HistoryError, SCHEMA};
+
+/// A read transaction: every question sees the same rows.
+#[derive(Debug)]
+pub struct History {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// What events of one session and facet add up to in some stretch of time.
+#[derive(Clone, Copy, Debug)]
+pub struct ActivityRow {
+    pub session: i64,
+    pub facet: i64,
+    pub prompts: i64,
+    pub requests: i64,
+    pub errors: i64,
+    pub tool_calls: i64,
+    pub tool_failures: i64,
+    pub cost_usd: f64,
+    pub input_tokens: i64,
+    pub output_tokens: i64,
+    pub cache_read_tokens: i64,
+    pub cache_creation_tokens: i64,
+}
+
+/// A facet's column that holds the id of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FacetColumn {
+    User,
+    Repository,
+    Branch,
+    Model,
+    QuerySource,
+    Tool,
+}
+
+impl FacetColumn {
+    fn name(self) -> &'static str {
+        match self {
+            Self::User => "user_id",
+            Self::Repository => "repository_id",
+            Self::Branch => "branch_id",
+            Self::Model => "model_id",
+            Self::QuerySource => "query_source_id",
+            Self::Tool => "tool_id",
+        }
+    }
+}
+
+impl History {
+    /// `None` where nothing has been recorded yet: no file, or one without tables.
+    pub fn open(path: &Path) -> Result<Option<Self>, HistoryError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let map = |error: rusqlite::Error| HistoryError::from_sqlite(path, &error);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(map)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(map)?;
+        let found = schema::version(&connection).map_err(map)?;
+        if found > SCHEMA {
+            return Err(HistoryError::Newer { path: path.to_path_buf(), found });
+        }
+        if found == 0 {
+            return Ok(None);
+        }
+        connection
+            .execute_batch("PRAGMA cache_size = -16384; PRAGMA trusted_schema = OFF; BEGIN;")
+            .map_err(map)?;
+        Ok(Some(Self { path: path.to_path_buf(), connection }))
+    }
+
+    /// The minutes, in whole UTC days, from the oldest to the newest row; `None` if there is no row.
+    pub fn extent(&self) -> Result<Option<Range<i64>>, HistoryError> {
+        self.checked(|connection| {
+            let mut extent: Option<Range<i64>> = None;
+            for table in ["counter", "activity"] {
+                for order in ["ASC", "DESC"] {
+                    let mut query = connection.prepare(&format!(
+                        "SELECT start_minute FROM {table} WHERE grain = {} ORDER BY start_minute {order} LIMIT 1",
+                        Grain::Day.column()
+                    ))?;
+                    let mut rows = query.query([])?;
+                    while let Some(row) = rows.next()? {
+                        let start: i64 = row.get(0)?;
+                        let day = start..start + Grain::Day.minutes();
+                        extent = Some(match extent {
+                            None => day,
+                            Some(known) => known.start.min(day.start)..known.end.max(day.end),
+                        });
+                    }
+                }
+            }
+            Ok(extent)
+        })
+    }
+
+    /// `(id, metric)` of every series.
+    pub fn series(&self) -> Result<Vec<(i64, String)>, HistoryError> {
+        self.checked(|connection| {
+            connection
+                .prepare("SELECT id, metric FROM series")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    /// Series id to the value of a label, where it has one.
+    pub fn series_label(&self, name: &str) -> Result<HashMap<i64, String>, HistoryError> {
+        self.checked(|connection| {
+            connection
+                .prepare("SELECT series_id, value FROM series_label WHERE name = ?")?
+                .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    /// Ids of every facet.
+    pub fn facets(&self) -> Result<Vec<i64>, HistoryError> {
+        self.checked(|connection| {
+            connection.prepare("SELECT id FROM facet")?.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Facet id to the value of a tag, where it is set. The name as a label has it.
+    pub fn facet_tag(&self, name: &str) -> Result<HashMap<i64, String>, HistoryError> {
+        self.checked(|connection| {
+            connection
+                .prepare(
+                    "SELECT facet.id, tag.value FROM facet
+                     JOIN tag ON tag.name = ? AND tag.tag_set_id = facet.tag_set_id",
+                )?
+                .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    /// Facet id to a text of it, where it has one.
+    pub fn facet_text(&self, column: FacetColumn) -> Result<HashMap<i64, String>, HistoryError> {
+        self.checked(|connection| {
+            connection
+                .prepare(&format!(
+                    "SELECT facet.id, text.value FROM facet JOIN text ON text.id = facet.{}",
+                    column.name()
+                ))?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    /// Session id in here to Claude Code's `session.id`.
+    pub fn sessions(&self) -> Result<HashMap<i64, String>, HistoryError> {
+        self.checked(|connection| {
+            connection
+                .prepare("SELECT id, session_id FROM session")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    /// Calls `each(range, series id, increment)` for what was counted in each range of minutes; a
+    /// series may come more than once.
+    pub fn counters(
+        &self,
+        ranges: &[Range<i64>],
+        mut each: impl FnMut(usize, i64, f64),
+    ) -> Result<(), HistoryError> {
+        self.checked(|connection| {
+            let mut query = connection.prepare(
+                "SELECT series_id, value FROM counter
+                 WHERE grain = ? AND start_minute >= ? AND start_minute < ?",
+            )?;
+            for (index, range) in ranges.iter().enumerate() {
+                for (grain, piece) in pieces(range.clone()) {
+                    let mut rows = query.query([grain.column(), piece.start, piece.end])?;
+                    while let Some(row) = rows.next()? {
+                        each(index, row.get(0)?, row.get(1)?);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `each(range, row)` for what events add up to in each range of minutes; a session and
+    /// facet may come more than once.
+    pub fn activity(
+        &self,
+        ranges: &[Range<i64>],
+        mut each: impl FnMut(usize, &ActivityRow),
+    ) -> Result<(), HistoryError> {
+        self.checked(|connection| {
+            let mut query = connection.prepare(
+                "SELECT session_id, facet_id, prompts, requests, errors, tool_calls, tool_failures,
+                   cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens
+                 FROM activity WHERE grain = ? AND start_minute >= ? AND start_minute < ?",
+            )?;
+            for (index, range) in ranges.iter().enumerate() {
+                for (grain, piece) in pieces(range.clone()) {
+                    let mut rows = query.query([grain.column(), piece.start, piece.end])?;
+                    while let Some(row) = rows.next()? {
+                        each(index, &activity_row(row)?);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn checked<T>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, HistoryError> {
+        ask(&self.connection).map_err(|error| HistoryError::from_sqlite(&self.path, &error))
+    }
+}
+
+fn activity_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ActivityRow> {
+    Ok(ActivityRow {
+        session: row.get(0)?,
+        facet: row.get(1)?,
+        prompts: row.get(2)?,
+        requests: row.get(3)?,
+        errors: row.get(4)?,
+        tool_calls: row.get(5)?,
+        tool_failures: row.get(6)?,
+        cost_usd: row.get(7)?,
+        input_tokens: row.get(8)?,
+        output_tokens: row.get(9)?,
+        cache_read_tokens: row.get(10)?,
+        cache_creation_tokens: row.get(11)?,
+    })
+}

@@ -1,0 +1,442 @@
+//! The writing side: pages of the store become rows of `history.db`.
+//!
+//! A page and the cursor past it are one transaction, and what is at or before the cursor is skipped.
+//! So a page that is seen twice, or half seen when the power went, changes nothing.
+//!
+//! The store's rows and series are numbered within one install. When the install's id changes (its
+//! database was lost, copied or rolled back) reading starts at its beginning again, and whatever is
+//! not later than what was seen of the earlier install is skipped: a database that was rolled back
+//! still holds rows that are already in here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::facts::{Fact, Kind};
+use super::grain::Grain;
+use super::intern::Interner;
+use super::schema::{self, HistoryError};
+use crate::record::Labels;
+use crate::store::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MINUTES: i64 = 24 * 60;
+
+/// `history.db`, open for writing.
+#[derive(Debug)]
+pub struct Sink {
+    path: PathBuf,
+    connection: Connection,
+}
+
+/// How far the store has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursors {
+    pub tick: i64,
+    pub row: i64,
+    pub series: i64,
+}
+
+/// The one row of the table `cursor`, but for the install's id.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    install: i64,
+    cursors: Cursors,
+    /// Newest tick and newest reception seen.
+    tick_ms: i64,
+    received_ms: i64,
+    /// The same of earlier installs.
+    earlier_tick_ms: i64,
+    earlier_received_ms: i64,
+    pruned_day: i64,
+}
+
+impl Sink {
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        let connection = schema::open_for_writing(path)?;
+        Ok(Self { path: path.to_path_buf(), connection })
+    }
+
+    /// Tells whose rows come next. To be called before the first page.
+    pub fn begin_install(&mut self, install_id: &str) -> Result<(), HistoryError> {
+        self.connection
+            .execute(
+                "UPDATE cursor SET install_id = ?1, install = install + 1, tick = 0, row = 0,
+                   series = 0, earlier_tick_ms = max(earlier_tick_ms, tick_ms),
+                   earlier_received_ms = max(earlier_received_ms, received_ms)
+                 WHERE install_id <> ?1",
+                [install_id],
+            )
+            .map(|_| ())
+            .map_err(|error| HistoryError::from_sqlite(&self.path, &error))
+    }
+
+    pub fn cursors(&self) -> Result<Cursors, HistoryError> {
+        progress(&self.connection)
+            .map(|progress| progress.cursors)
+            .map_err(|error| HistoryError::from_sqlite(&self.path, &error))
+    }
+
+    /// Takes in a page. When a new UTC day has begun, rows older than `history_days` go.
+    pub fn apply(&mut self, page: &HistoryPage, history_days: u32) -> Result<(), HistoryError> {
+        self.try_apply(page, history_days)
+            .map_err(|error| HistoryError::from_sqlite(&self.path, &error))
+    }
+
+    /// Moves what is in the write-ahead log to the file and syncs it, as far as readers allow.
+    pub fn checkpoint(&self) -> Result<(), HistoryError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .map_err(|error| HistoryError::from_sqlite(&self.path, &error))
+    }
+
+    fn try_apply(&mut self, page: &HistoryPage, history_days: u32) -> rusqlite::Result<()> {
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let mut progress = progress(&transaction)?;
+        add_series(&transaction, &mut progress, &page.series)?;
+        add_ticks(&transaction, &mut progress, &page.ticks)?;
+        add_events(&transaction, &mut progress, &page.events)?;
+        prune(&transaction, &mut progress, history_days)?;
+        save(&transaction, &progress)?;
+        transaction.commit()
+    }
+}
+
+fn progress(connection: &Connection) -> rusqlite::Result<Progress> {
+    connection.query_row(
+        "SELECT install, tick, row, series, tick_ms, received_ms, earlier_tick_ms,
+           earlier_received_ms, pruned_day FROM cursor",
+        [],
+        |row| {
+            Ok(Progress {
+                install: row.get(0)?,
+                cursors: Cursors { tick: row.get(1)?, row: row.get(2)?, series: row.get(3)? },
+                tick_ms: row.get(4)?,
+                received_ms: row.get(5)?,
+                earlier_tick_ms: row.get(6)?,
+                earlier_received_ms: row.get(7)?,
+                pruned_day: row.get(8)?,
+            })
+        },
+    )
+}
+
+fn save(transaction: &Transaction<'_>, progress: &Progress) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE cursor SET tick = ?1, row = ?2, series = ?3, tick_ms = ?4, received_ms = ?5,
+           pruned_day = ?6",
+        params![
+            progress.cursors.tick,
+            progress.cursors.row,
+            progress.cursors.series,
+            progress.tick_ms,
+            progress.received_ms,
+            progress.pruned_day
+        ],
+    )?;
+    Ok(())
+}
+
+fn add_series(
+    transaction: &Transaction<'_>,
+    progress: &mut Progress,
+    series: &[HistorySeries],
+) -> rusqlite::Result<()> {
+    let mut label = transaction
+        .prepare("INSERT OR REPLACE INTO series_label (name, series_id, value) VALUES (?, ?, ?)")?;
+    for one in series.iter().filter(|one| one.id > progress.cursors.series) {
+        let id = series_id(transaction, progress.install, one.id)?;
+        transaction.execute(
+            "UPDATE series SET metric = ? WHERE id = ?",
+            params![label_value(&one.labels, "__name__").unwrap_or_default(), id],
+        )?;
+        for (name, value) in one.labels.iter().filter(|(name, _)| &**name != "__name__") {
+            label.execute(params![name, id, value])?;
+        }
+    }
+    let newest = series.iter().map(|one| one.id).max().unwrap_or(0);
+    progress.cursors.series = progress.cursors.series.max(newest);
+    Ok(())
+}
+
+/// The id in here of a store's series. A tick may name one that is only described later.
+fn series_id(transaction: &Transaction<'_>, install: i64, store_id: i64) -> rusqlite::Result<i64> {
+    transaction.query_row(
+        "INSERT INTO series (install, store_id, metric) VALUES (?, ?, '')
+         ON CONFLICT (install, store_id) DO UPDATE SET store_id = excluded.store_id RETURNING id",
+        [install, store_id],
+        |row| row.get(0),
+    )
+}
+
+fn label_value<'a>(labels: &'a Labels, name: &str) -> Option<&'a str> {
+    labels.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
+}
+
+fn add_ticks(
+    transaction: &Transaction<'_>,
+    progress: &mut Progress,
+    ticks: &[HistoryTick],
+) -> rusqlite::Result<()> {
+    let mut ids: HashMap<i64, i64> = HashMap::new();
+    let mut sums: BTreeMap<(Grain, i64, i64), f64> = BTreeMap::new();
+    for tick in ticks {
+        if tick.row <= progress.cursors.tick {
+            continue;
+        }
+        progress.cursors.tick = tick.row;
+        progress.tick_ms = progress.tick_ms.max(tick.time_ms);
+        if tick.time_ms <= progress.earlier_tick_ms {
+            continue;
+        }
+        let minute = tick.time_ms.div_euclid(MINUTE_MS);
+        for (store_id, increment) in &tick.increments {
+            let id = match ids.get(store_id) {
+                Some(id) => *id,
+                None => *ids.entry(*store_id).or_insert(series_id(
+                    transaction,
+                    progress.install,
+                    *store_id,
+                )?),
+            };
+            for grain in Grain::ALL {
+                *sums.entry((grain, grain.floor(minute), id)).or_default() += increment;
+            }
+        }
+    }
+    let mut upsert = transaction.prepare(
+        "INSERT INTO counter (grain, start_minute, series_id, value) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET value = value + excluded.value",
+    )?;
+    for ((grain, start, series), value) in sums {
+        upsert.execute(params![grain.column(), start, series, value])?;
+    }
+    Ok(())
+}
+
+/// What is summed of events, in the order of the columns.
+#[derive(Clone, Copy, Debug, Default)]
+struct Activity {
+    prompts: i64,
+    requests: i64,
+    errors: i64,
+    tool_calls: i64,
+    tool_failures: i64,
+    cost_usd: f64,
+    input_tokens: i64,
+    output_tokens: i64,
+    cache_read_tokens: i64,
+    cache_creation_tokens: i64,
+}
+
+impl Activity {
+    fn add(&mut self, kind: &Kind) {
+        match kind {
+            Kind::Request(request) => {
+                self.requests += 1;
+                self.cost_usd += request.cost_usd;
+                self.input_tokens += request.input_tokens;
+                self.output_tokens += request.output_tokens;
+                self.cache_read_tokens += request.cache_read_tokens;
+                self.cache_creation_tokens += request.cache_creation_tokens;
+            }
+            Kind::Error { .. } => self.errors += 1,
+            Kind::Prompt { .. } => self.prompts += 1,
+            Kind::ToolResult { success, .. } => {
+                self.tool_calls += 1;
+                self.tool_failures += i64::from(*success == Some(false));
+            }
+        }
+    }
+}
+
+fn add_events(
+    transaction: &Transaction<'_>,
+    progress: &mut Progress,
+    requests: &[HistoryEvents],
+) -> rusqlite::Result<()> {
+    let mut interner = Interner::new(transaction)?;
+    let mut rows = EventRows::new(transaction)?;
+    let mut sums: BTreeMap<(Grain, i64, i64, i64), Activity> = BTreeMap::new();
+    for request in requests {
+        if request.row <= progress.cursors.row {
+            continue;
+        }
+        progress.cursors.row = request.row;
+        progress.received_ms = progress.received_ms.max(request.received_ms);
+        if request.received_ms <= progress.earlier_received_ms {
+            continue;
+        }
+        for (ordinal, event) in (0_i64..).zip(&request.events) {
+            let Some(fact) = Fact::from_event(event, request.received_ms) else { continue };
+            let session = interner.session(fact.session.as_deref(), fact.time_ms)?;
+            let facet = interner.facet(&fact.facet)?;
+            rows.insert(&fact, (request.row, ordinal), session, facet)?;
+            let minute = fact.time_ms.div_euclid(MINUTE_MS);
+            for grain in Grain::ALL {
+                let key = (grain, grain.floor(minute), session, facet);
+                sums.entry(key).or_default().add(&fact.kind);
+            }
+        }
+    }
+    interner.finish()?;
+    add_activity(transaction, sums)
+}
+
+fn add_activity(
+    transaction: &Transaction<'_>,
+    sums: BTreeMap<(Grain, i64, i64, i64), Activity>,
+) -> rusqlite::Result<()> {
+    let mut upsert = transaction.prepare(
+        "INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET
+           prompts = prompts + excluded.prompts,
+           requests = requests + excluded.requests,
+           errors = errors + excluded.errors,
+           tool_calls = tool_calls + excluded.tool_calls,
+           tool_failures = tool_failures + excluded.tool_failures,
+           cost_usd = cost_usd + excluded.cost_usd,
+           input_tokens = input_tokens + excluded.input_tokens,
+           output_tokens = output_tokens + excluded.output_tokens,
+           cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
+           cache_creation_tokens = cache_creation_tokens + excluded.cache_creation_tokens",
+    )?;
+    for ((grain, start, session, facet), sum) in sums {
+        upsert.execute(params![
+            grain.column(),
+            start,
+            session,
+            facet,
+            sum.prompts,
+            sum.requests,
+            sum.errors,
+            sum.tool_calls,
+            sum.tool_failures,
+            sum.cost_usd,
+            sum.input_tokens,
+            sum.output_tokens,
+            sum.cache_read_tokens,
+            sum.cache_creation_tokens
+        ])?;
+    }
+    Ok(())
+}
+
+/// The tables with one row an event.
+struct EventRows<'t> {
+    request: rusqlite::Statement<'t>,
+    error: rusqlite::Statement<'t>,
+    prompt: rusqlite::Statement<'t>,
+    tool_result: rusqlite::Statement<'t>,
+}
+
+impl<'t> EventRows<'t> {
+    fn new(transaction: &'t Transaction<'_>) -> rusqlite::Result<Self> {
+        let insert = |table: &str, values: &str| {
+            transaction.prepare(&format!("INSERT OR REPLACE INTO {table} VALUES ({values})"))
+        };
+        Ok(Self {
+            request: insert("request", "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?")?,
+            error: insert("api_error", "?, ?, ?, ?, ?, ?, ?, ?, ?")?,
+            prompt: insert("prompt", "?, ?, ?, ?, ?, ?, ?")?,
+            tool_result: insert("tool_result", "?, ?, ?, ?, ?, ?, ?, ?")?,
+        })
+    }
+
+    fn insert(
+        &mut self,
+        fact: &Fact,
+        (row, ordinal): (i64, i64),
+        session: i64,
+        facet: i64,
+    ) -> rusqlite::Result<()> {
+        let time_ms = fact.time_ms;
+        let prompt_id = fact.prompt_id.as_deref().map(PromptId);
+        match &fact.kind {
+            Kind::Request(request) => self.request.execute(params![
+                time_ms,
+                row,
+                ordinal,
+                session,
+                facet,
+                prompt_id,
+                request.cost_usd,
+                request.input_tokens,
+                request.output_tokens,
+                request.cache_read_tokens,
+                request.cache_creation_tokens,
+                request.duration_ms
+            ]),
+            Kind::Error { status_code, attempt, duration_ms } => self.error.execute(params![
+                time_ms,
+                row,
+                ordinal,
+                session,
+                facet,
+                prompt_id,
+                status_code,
+                attempt,
+                duration_ms
+            ]),
+            Kind::Prompt { length } => self
+                .prompt
+                .execute(params![time_ms, row, ordinal, session, facet, prompt_id, length]),
+            Kind::ToolResult { success, duration_ms } => self.tool_result.execute(params![
+                time_ms,
+                row,
+                ordinal,
+                session,
+                facet,
+                prompt_id,
+                success,
+                duration_ms
+            ]),
+        }?;
+        Ok(())
+    }
+}
+
+/// A prompt's id as it is stored: 16 bytes if it is a UUID (it is, unless it was hashed), else text.
+struct PromptId<'a>(&'a str);
+
+impl rusqlite::ToSql for PromptId<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(match uuid::Uuid::try_parse(self.0) {
+            Ok(uuid) => uuid.into_bytes().to_vec().into(),
+            Err(_) => self.0.into(),
+        })
+    }
+}
+
+/// Once a UTC day, by the agent's own clock as the rows carry it.
+fn prune(
+    transaction: &Transaction<'_>,
+    progress: &mut Progress,
+    history_days: u32,
+) -> rusqlite::Result<()> {
+    let newest_ms = progress.tick_ms.max(progress.received_ms);
+    let today = newest_ms.div_euclid(DAY_MINUTES * MINUTE_MS);
+    if today <= progress.pruned_day {
+        return Ok(());
+    }
+    progress.pruned_day = today;
+    let cutoff_minute = (today - i64::from(history_days)) * DAY_MINUTES;
+    for table in ["counter", "activity"] {
+        for grain in Grain::ALL {
+            transaction.execute(
+                &format!("DELETE FROM {table} WHERE grain = ? AND start_minute < ?"),
+                [grain.column(), cutoff_minute],
+            )?;
+        }
+    }
+    for table in ["request", "api_error", "prompt", "tool_result"] {
+        transaction.execute(
+            &format!("DELETE FROM {table} WHERE time_ms < ?"),
+            [cutoff_minute * MINUTE_MS],
+        )?;
+    }
+    transaction.execute("DELETE FROM session WHERE last_ms < ?", [cutoff_minute * MINUTE_MS])?;
+    Ok(())
+}

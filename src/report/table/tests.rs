@@ -1,0 +1,159 @@
+use super::*;
+use crate::report::answer::{Row, Tokens};
+use crate::report::question::Dimensions;
+use crate::report::time::Clock;
+
+fn question(by: &[&str]) -> Question {
+    let clock = Clock { now: "2026-11-21T10:17:42+01:00[Europe/Paris]".parse().unwrap() };
+    Question {
+        range: clock.range("7d", None).unwrap(),
+        clock,
+        by: Dimensions::new(by.iter().map(|word| word.parse().unwrap()).collect()).unwrap(),
+    }
+}
+
+fn facts(cost_usd: f64) -> Facts {
+    Facts {
+        cost_usd,
+        tokens: Tokens {
+            input: 950.0,
+            output: 12_345.0,
+            cache_read: 4_560_000.0,
+            cache_creation: 99_960.0,
+        },
+        sessions: 5,
+        prompts: 40,
+        requests: 210,
+        errors: 0,
+        active_seconds: 11_100.0,
+        lines_added: 10.0,
+        lines_removed: 2.0,
+        commits: 1.0,
+        ..Facts::default()
+    }
+}
+
+fn answer(keys: &[&[Key]]) -> Answer {
+    let rows: Vec<Row> =
+        keys.iter().map(|keys| Row { keys: keys.to_vec(), facts: facts(12.41) }).collect();
+    Answer { rows, total: facts(1_234.5) }
+}
+
+fn value(text: &str) -> Key {
+    Key::Value(text.to_owned())
+}
+
+const PIPED: Look = Look { width: None, colour: false };
+
+#[test]
+fn by_day() {
+    let answer = answer(&[&[value("2026-11-20")], &[value("2026-11-21")]]);
+    insta::assert_snapshot!(text(&question(&["day"]), &answer, PIPED));
+}
+
+#[test]
+fn a_narrow_terminal_says_what_it_cannot_show() {
+    let answer = answer(&[&[value("2026-11-20")]]);
+    let look = Look { width: Some(80), colour: false };
+    let text = text(&question(&["day"]), &answer, look);
+    assert!(text.lines().take(4).all(|line| line.chars().count() <= 80), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn every_width_keeps_the_cost() {
+    let answer = answer(&[&[value("2026-11-20")]]);
+    for width in 1..200 {
+        let text = text(&question(&["day"]), &answer, Look { width: Some(width), colour: false });
+        assert!(text.contains("$12.41"), "{width}: {text}");
+        let table_width = text.lines().next().unwrap().chars().count();
+        assert!(table_width <= width.max(27), "{width}: {text}");
+    }
+}
+
+#[test]
+fn two_dimensions_and_what_has_no_name() {
+    let answer = answer(&[
+        &[value("acme/shop"), value("claude-opus-4-8")],
+        &[Key::Unset, value("a|b\u{1b}[31m")],
+        &[Key::Unattributed, Key::Unset],
+    ]);
+    insta::assert_snapshot!(text(&question(&["repo", "model"]), &answer, PIPED));
+}
+
+#[test]
+fn hours_have_their_offset() {
+    let answer = answer(&[&[value("2026-10-25T02:00:00+02:00")]]);
+    let text = text(&question(&["hour"]), &answer, PIPED);
+    assert!(text.contains("| 2026-10-25 02:00 +02:00 "), "{text}");
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let answer = answer(&[&[value("2026-11-20")]]);
+    let colourful = text(&question(&["day"]), &answer, Look { width: None, colour: true });
+    assert!(colourful.contains("\u{1b}["));
+    assert!(!text(&question(&["day"]), &answer, PIPED).contains('\u{1b}'));
+}
+
+#[test]
+fn long_names_are_cut() {
+    let long = "feature/".repeat(20);
+    let answer = answer(&[&[value(&long)]]);
+    let text = text(&question(&["branch"]), &answer, PIPED);
+    assert!(text.contains('…') && !text.contains(&long), "{text}");
+}
+
+#[test]
+fn nothing_says_what_to_do() {
+    insta::assert_snapshot!(nothing(&question(&["day"])), @r"
+    Nothing recorded from 2026-11-15 00:00 to 2026-11-21 10:18, Europe/Paris.
+    Start a session with `ccotel claude`, or look further back with `--since`.
+    ");
+}
+
+#[test]
+fn money_is_in_cents_and_small_money_is_not_nothing() {
+    for (usd, expected) in [
+        (0.0, "$0.00"),
+        (12.414, "$12.41"),
+        (1_234_567.891, "$1,234,567.89"),
+        (999.999, "$1,000.00"),
+        (0.01, "$0.01"),
+        (0.0034, "$0.0034"),
+        (0.00001234, "$0.000012"),
+        (0.000_000_001, "$0.000000001"),
+        (-0.12, "-$0.12"),
+        (-0.0034, "-$0.0034"),
+    ] {
+        assert_eq!(money(usd), expected);
+    }
+}
+
+#[test]
+fn tokens_have_three_digits() {
+    for (count, expected) in [
+        (0.0, "0"),
+        (999.0, "999"),
+        (1_000.0, "1.00k"),
+        (9_999.0, "10.0k"),
+        (12_345.0, "12.3k"),
+        (99_960.0, "100k"),
+        (999_499.0, "999k"),
+        (999_500.0, "1.00M"),
+        (4_560_000.0, "4.56M"),
+        (2.5e15, "2500T"),
+        (-1_500.0, "-1.50k"),
+    ] {
+        assert_eq!(tokens(count), expected);
+    }
+}
+
+#[test]
+fn durations_are_short() {
+    for (seconds, expected) in
+        [(0.0, "0s"), (45.4, "45s"), (725.0, "12m"), (11_100.0, "3h 05m"), (360_000.0, "100h 00m")]
+    {
+        assert_eq!(duration(seconds), expected);
+    }
+}

@@ -1,0 +1,301 @@
+//! The store without its thread: what happens to `queue.db`, driven by explicit times.
+//!
+//! A request's way: hash seen within the hour → duplicate; points that change no counter → unchanged;
+//! otherwise one row, and after the group's commit its points are folded into the counters. Counters
+//! reach the disk with the next tick, in the transaction that also writes the tick's samples
+//! ([`super::tick`]); until then they are what folding the rows above `applied_row` gives.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::cardinality::Cardinality;
+use super::fold::Fold;
+use super::handle::{Ingest, Ingested, Refused};
+use super::inbox::{self, End, INBOXES, Inbox};
+use super::lanes::Lanes;
+use super::meta;
+use super::row::{self, RowWriter};
+use super::sampler::Sampler;
+use super::schema::{self, OpenError};
+use super::sessions::Sessions;
+use crate::record::{Batch, Point};
+
+/// How long the hash of a request is remembered.
+pub const DUPLICATE_WINDOW_MS: i64 = 3_600_000;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub queue_db: PathBuf,
+    /// The database is kept below this by dropping what is oldest.
+    pub disk_bytes_max: u64,
+    /// Records delivered to everybody are kept so long, for destinations added later.
+    pub history_days: u32,
+}
+
+/// The open database and everything derived from it.
+pub struct Core {
+    pub(super) connection: Connection,
+    pub(super) options: Options,
+    pub(super) fold: Fold,
+    pub(super) sampler: Sampler,
+    pub(super) lanes: Lanes,
+    pub(super) sessions: Sessions,
+    pub(super) cardinality: Cardinality,
+    pub(super) ends: [End; 3],
+    pub(super) samples_end: End,
+    /// How far the history has read `samples` and `events_inbox`.
+    pub(super) history: (i64, i64),
+    pub(super) install_id: String,
+    pub(super) install_key: [u8; 32],
+    writer: RowWriter,
+    hashes: HashMap<u128, i64>,
+    pub(super) counts: Counts,
+}
+
+/// Counts that no row carries, saved with the next transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) duplicate: u64,
+    /// Records of points inboxes that were pruned or never written because nothing in them was new.
+    pub(super) unchanged: u64,
+    dirty: bool,
+}
+
+impl Core {
+    /// Opens the database and brings the counters up to date. `now_ms` is the time of day.
+    pub fn open(options: Options, now_ms: i64) -> Result<Self, OpenError> {
+        let connection = schema::open(&options.queue_db)?;
+        let path = options.queue_db.display().to_string();
+        Self::load(connection, options, now_ms)
+            .map_err(|error| OpenError::Failed { path, why: error.to_string() })
+    }
+
+    fn load(connection: Connection, options: Options, now_ms: i64) -> rusqlite::Result<Self> {
+        let (install_id, install_key) = meta::install(&connection)?;
+        let mut ends = [End::default(); 3];
+        let mut hashes = HashMap::new();
+        let mut last_data_ms = 0;
+        for (end, inbox) in ends.iter_mut().zip(INBOXES) {
+            *end = End::load(&connection, inbox.table())?;
+            hashes.extend(inbox::recent_hashes(&connection, inbox, now_ms - DUPLICATE_WINDOW_MS)?);
+            last_data_ms = last_data_ms.max(last_received_ms(&connection, inbox)?);
+        }
+        let last_tick_ms: Option<i64> =
+            connection.query_row("SELECT max(tick_ms) FROM samples", [], |row| row.get(0))?;
+        let counts = Counts {
+            duplicate: meta::get(&connection, "duplicate")?.unwrap_or(0),
+            unchanged: meta::get(&connection, "unchanged")?.unwrap_or(0),
+            dirty: false,
+        };
+        let mut core = Self {
+            fold: Fold::load(&connection)?,
+            sampler: Sampler::new(last_tick_ms.unwrap_or(0), last_data_ms),
+            lanes: Lanes::load(&connection)?,
+            sessions: Sessions::default(),
+            cardinality: Cardinality::load(&connection)?,
+            samples_end: End::load(&connection, "samples")?,
+            history: (0, 0),
+            writer: RowWriter::new()
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+            connection,
+            options,
+            ends,
+            install_id,
+            install_key,
+            hashes,
+            counts,
+        };
+        core.recover(now_ms)?;
+        Ok(core)
+    }
+
+    /// Takes in the points stored since the last tick.
+    fn recover(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        let applied: i64 = meta::get(&self.connection, "applied_row")?.unwrap_or(0);
+        let mut after = applied;
+        loop {
+            let sql = "SELECT row, body FROM points_inbox WHERE row > ?1 ORDER BY row LIMIT 100";
+            let rows: Vec<(i64, Vec<u8>)> = self
+                .connection
+                .prepare_cached(sql)?
+                .query_map([after], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            after = *last;
+            for (number, body) in rows {
+                match row::read_points(&body) {
+                    Ok(points) => self.fold.apply(&self.connection, &points, now_ms)?,
+                    Err(error) => {
+                        tracing::error!(row = number, %error, "a stored request of points cannot be read; its points are missing from the counters");
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn install_id(&self) -> &str {
+        &self.install_id
+    }
+
+    /// Key for hashes that must not be comparable between installs.
+    pub fn install_key(&self) -> [u8; 32] {
+        self.install_key
+    }
+
+    /// Stores a group of requests in one synced commit. The answers are in the group's order.
+    pub fn ingest(&mut self, group: &[Ingest], now_ms: i64) -> Vec<Result<Ingested, Refused>> {
+        let size = group.len();
+        let mut pending = Pending {
+            answers: Vec::with_capacity(size),
+            points: Vec::new(),
+            hashes: Vec::new(),
+            ends: self.ends,
+            counts: self.counts,
+        };
+        match self.write(group, now_ms, &mut pending) {
+            Ok(()) => self.committed(pending, now_ms),
+            Err(error) => {
+                if !self.connection.is_autocommit() {
+                    let _ = self.connection.execute_batch("ROLLBACK");
+                }
+                let refused = refusal(&error);
+                tracing::error!(%error, "a commit failed; the senders are told to come back");
+                vec![Err(refused); size]
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        group: &[Ingest],
+        now_ms: i64,
+        pending: &mut Pending,
+    ) -> rusqlite::Result<()> {
+        let mut open = false;
+        for ingest in group {
+            let records = ingest.batch.records();
+            if self.seen(ingest.body_hash, now_ms) || pending.hashes.contains(&ingest.body_hash) {
+                pending.counts.duplicate += records;
+                pending.answers.push(Ingested::Duplicate);
+                continue;
+            }
+            if let Batch::Points(points) = &ingest.batch
+                && self.fold.knows_all(&self.connection, points)?
+            {
+                pending.counts.unchanged += records;
+                pending.answers.push(Ingested::Unchanged);
+                continue;
+            }
+            if !open {
+                self.connection.execute_batch("BEGIN IMMEDIATE")?;
+                open = true;
+            }
+            self.insert(ingest, records, now_ms, pending)?;
+        }
+        if open {
+            self.cardinality.save(&self.connection)?;
+            self.connection.execute_batch("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        ingest: &Ingest,
+        records: u64,
+        now_ms: i64,
+        pending: &mut Pending,
+    ) -> rusqlite::Result<()> {
+        let mut batch = ingest.batch.clone();
+        self.cardinality.limit(&mut batch);
+        let inbox = Inbox::of(&batch);
+        let body = self
+            .writer
+            .write(&batch)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let end = &mut pending.ends[inbox as usize];
+        *end =
+            inbox::insert(&self.connection, inbox, *end, now_ms, ingest.body_hash, records, &body)?;
+        pending.hashes.push(ingest.body_hash);
+        pending.answers.push(Ingested::Stored);
+        match batch {
+            Batch::Points(points) => pending.points.push(points),
+            Batch::Events(events) => self.sessions.saw(&events, now_ms),
+            Batch::Spans(_) => {}
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, pending: Pending, now_ms: i64) -> Vec<Result<Ingested, Refused>> {
+        self.counts = Counts { dirty: true, ..pending.counts };
+        if !pending.hashes.is_empty() {
+            self.ends = pending.ends;
+            self.sampler.data_came(now_ms);
+            self.hashes.extend(pending.hashes.iter().map(|hash| (*hash, now_ms)));
+        }
+        for points in &pending.points {
+            // A read that fails here leaves the counters behind the rows; the next start folds them in.
+            if let Err(error) = self.fold.apply(&self.connection, points, now_ms) {
+                tracing::error!(%error, "a stream's state could not be read");
+            }
+        }
+        pending.answers.into_iter().map(Ok).collect()
+    }
+
+    /// Empties the log into the database; called last.
+    pub fn close(&mut self) {
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(%error, "the log stays beside the database until the next start");
+        }
+    }
+
+    pub(super) fn applied_row(&self) -> rusqlite::Result<i64> {
+        Ok(meta::get(&self.connection, "applied_row")?.unwrap_or(0))
+    }
+
+    fn seen(&self, hash: u128, now_ms: i64) -> bool {
+        self.hashes.get(&hash).is_some_and(|at| now_ms - at <= DUPLICATE_WINDOW_MS)
+    }
+
+    /// Drops hashes too old to matter; called with each tick.
+    pub(super) fn forget_hashes(&mut self, now_ms: i64) {
+        self.hashes.retain(|_, at| now_ms - *at <= DUPLICATE_WINDOW_MS);
+        if self.hashes.is_empty() {
+            self.hashes.shrink_to_fit();
+        }
+    }
+
+    /// Saves counts and how far the counters are, inside the caller's transaction.
+    pub(super) fn save_meta(&mut self) -> rusqlite::Result<()> {
+        meta::set(&self.connection, "applied_row", self.ends[Inbox::Points as usize].row)?;
+        if std::mem::take(&mut self.counts.dirty) {
+            meta::set(&self.connection, "duplicate", self.counts.duplicate.cast_signed())?;
+            meta::set(&self.connection, "unchanged", self.counts.unchanged.cast_signed())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a group's commit will make true.
+struct Pending {
+    answers: Vec<Ingested>,
+    points: Vec<Vec<Point>>,
+    hashes: Vec<u128>,
+    ends: [End; 3],
+    counts: Counts,
+}
+
+pub(super) fn refusal(error: &rusqlite::Error) -> Refused {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => Refused::DiskFull(error.to_string()),
+        _ => Refused::Failed(error.to_string()),
+    }
+}
+
+fn last_received_ms(connection: &Connection, inbox: Inbox) -> rusqlite::Result<i64> {
+    let sql = format!("SELECT received_ms FROM {} ORDER BY row DESC LIMIT 1", inbox.table());
+    Ok(connection.query_row(&sql, [], |row| row.get(0)).optional()?.unwrap_or(0))
+}

@@ -1,0 +1,71 @@
+//! What the history has not seen yet. It keeps its own cursors, and asks from them.
+
+use std::sync::Arc;
+
+use super::core::Core;
+use super::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
+use super::row;
+
+const TICKS_PER_PAGE: u32 = 500;
+/// Decoded events are several times larger than their rows: few rows a page keep memory flat.
+const EVENT_ROWS_PER_PAGE: u32 = 50;
+const EVENT_BYTES_PER_PAGE: usize = 1024 * 1024;
+
+impl Core {
+    /// Rows above the given ones, in order, in bounded portions.
+    pub fn history(
+        &mut self,
+        after_tick: i64,
+        after_row: i64,
+        after_series: i64,
+    ) -> rusqlite::Result<HistoryPage> {
+        self.history = (after_tick, after_row);
+        let mut page =
+            HistoryPage { series: self.history_series(after_series), ..HistoryPage::default() };
+        for row in self.samples_rows(after_tick + 1, TICKS_PER_PAGE)? {
+            let increments = row.entries.iter().filter(|entry| entry.after > entry.before);
+            let increments = increments
+                .map(|entry| (i64::from(entry.series), entry.after - entry.before))
+                .collect();
+            page.ticks.push(HistoryTick { row: row.row, time_ms: row.tick_ms, increments });
+        }
+        self.history_events(after_row, &mut page)?;
+        let last_tick = page.ticks.last().map_or(after_tick, |tick| tick.row);
+        let last_row = page.events.last().map_or(after_row, |events| events.row);
+        page.more = last_tick < self.samples_end.row
+            || last_row < self.ends[super::inbox::Inbox::Events as usize].row;
+        Ok(page)
+    }
+
+    fn history_series(&self, after: i64) -> Vec<HistorySeries> {
+        let skip = usize::try_from(after + 1).unwrap_or(0);
+        (0i64..)
+            .zip(self.fold.series.list())
+            .skip(skip)
+            .map(|(id, series)| HistorySeries { id, labels: Arc::clone(&series.labels) })
+            .collect()
+    }
+
+    fn history_events(&self, after: i64, page: &mut HistoryPage) -> rusqlite::Result<()> {
+        let sql =
+            "SELECT row, received_ms, body FROM events_inbox WHERE row > ?1 ORDER BY row LIMIT ?2";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([after, i64::from(EVENT_ROWS_PER_PAGE)])?;
+        let mut bytes = 0;
+        while let Some(found) = rows.next()? {
+            let body = found.get_ref(2)?.as_blob()?;
+            bytes += body.len();
+            // A row that cannot be read still moves the history on; delivery reports it.
+            let events = row::read_events(body).unwrap_or_default();
+            page.events.push(HistoryEvents {
+                row: found.get(0)?,
+                received_ms: found.get(1)?,
+                events,
+            });
+            if bytes > EVENT_BYTES_PER_PAGE {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! Series: the counters. One label set, one value that only grows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::samples::Entry;
+use crate::record::Labels;
+
+/// At most so many series on one machine; beyond, new label values fold into `other`.
+pub const SERIES_MAX: usize = 5_000;
+/// What a folded label says.
+pub const OTHER: &str = "other";
+/// A series idle so long is no longer sent with heartbeats. Its value is kept for ever.
+const RETIRE_AFTER_MS: i64 = 30 * 24 * 3_600_000;
+
+/// One counter.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Sorted, with `__name__`.
+    pub labels: Arc<Labels>,
+    /// When it was 0: the lead time of its first tick; 0 until then.
+    pub start_ms: i64,
+    pub value: f64,
+    /// Value at the last tick.
+    pub sampled: f64,
+    /// Tick of its last change.
+    pub changed_ms: i64,
+    pub live: bool,
+}
+
+/// All counters, by id (their place) and by label set.
+#[derive(Default)]
+pub struct SeriesTable {
+    list: Vec<Series>,
+    by_labels: HashMap<Arc<Labels>, u32>,
+    /// Label values in use, for folding at the limit.
+    known: HashSet<(Arc<str>, Arc<str>)>,
+    touched: HashSet<u32>,
+    pub folded: u64,
+}
+
+impl SeriesTable {
+    pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut table = Self::default();
+        let mut query = connection
+            .prepare("SELECT labels, start_ms, value, changed_ms, live FROM series ORDER BY id")?;
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            let labels = labels_from_json(&row.get::<_, String>(0)?);
+            let value = row.get(2)?;
+            table.push(Series {
+                labels: Arc::new(labels),
+                start_ms: row.get(1)?,
+                value,
+                sampled: value,
+                changed_ms: row.get(3)?,
+                live: row.get(4)?,
+            });
+        }
+        Ok(table)
+    }
+
+    pub fn list(&self) -> &[Series] {
+        &self.list
+    }
+
+    /// Adds to the counter of `metric` with `labels`, which is made where there is none.
+    pub fn add(&mut self, metric: &Arc<str>, labels: &Labels, increment: f64) {
+        let id = self.id(metric, labels);
+        if let Some(series) = self.list.get_mut(id as usize) {
+            series.value += increment;
+            self.touched.insert(id);
+        }
+    }
+
+    fn id(&mut self, metric: &Arc<str>, labels: &Labels) -> u32 {
+        let full = with_name(metric, labels);
+        if let Some(id) = self.by_labels.get(&full) {
+            return *id;
+        }
+        if self.list.len() < SERIES_MAX {
+            return self.create(full);
+        }
+        self.folded += 1;
+        let known = &self.known;
+        let folded = fold(&full, |label| known.contains(label));
+        if let Some(id) = self.by_labels.get(&folded) {
+            return *id;
+        }
+        // Even combinations of known values can be without number: one series a metric and type takes the rest.
+        let folded = fold(&full, |(name, _)| matches!(&**name, "type" | "decision"));
+        self.by_labels.get(&folded).copied().unwrap_or_else(|| self.create(folded))
+    }
+
+    fn create(&mut self, labels: Labels) -> u32 {
+        self.push(Series {
+            labels: Arc::new(labels),
+            start_ms: 0,
+            value: 0.0,
+            sampled: 0.0,
+            changed_ms: 0,
+            live: false,
+        })
+    }
+
+    fn push(&mut self, series: Series) -> u32 {
+        let id = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        self.known.extend(series.labels.iter().cloned());
+        self.by_labels.insert(series.labels.clone(), id);
+        self.list.push(series);
+        id
+    }
+
+    /// Whether a tick would have something to write.
+    pub fn changed(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// What a tick at `tick_ms` writes: every series that changed, and those that retire. Marks them
+    /// as sampled.
+    pub fn sample(&mut self, tick_ms: i64, lead_ms: i64) -> Vec<Entry> {
+        let mut ids: Vec<u32> = self.touched.drain().collect();
+        ids.extend(retiring(&self.list, tick_ms));
+        ids.sort_unstable();
+        ids.dedup();
+        ids.iter()
+            .filter_map(|id| sample_one(self.list.get_mut(*id as usize)?, *id, tick_ms, lead_ms))
+            .collect()
+    }
+
+    /// The transaction of [`Self::sample`] failed: its series are due again.
+    pub fn unsample(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            if let Some(series) = self.list.get_mut(entry.series as usize) {
+                series.sampled = entry.before;
+                series.live = entry.was_live;
+                if !entry.was_live && entry.before == 0.0 {
+                    series.changed_ms = 0;
+                }
+                self.touched.insert(entry.series);
+            }
+        }
+    }
+}
+
+fn sample_one(series: &mut Series, id: u32, tick_ms: i64, lead_ms: i64) -> Option<Entry> {
+    let grew = series.value > series.sampled;
+    let new = series.changed_ms == 0;
+    let retires = !grew && series.live && tick_ms - series.changed_ms > RETIRE_AFTER_MS;
+    if !grew && !new && !retires {
+        return None;
+    }
+    let entry = Entry {
+        series: id,
+        was_live: series.live,
+        is_live: !retires,
+        before: series.sampled,
+        after: series.value,
+    };
+    if new {
+        series.start_ms = lead_ms;
+    }
+    if !retires {
+        series.changed_ms = tick_ms;
+    }
+    series.sampled = series.value;
+    series.live = !retires;
+    Some(entry)
+}
+
+fn retiring(list: &[Series], tick_ms: i64) -> impl Iterator<Item = u32> {
+    list.iter()
+        .zip(0u32..)
+        .filter(move |(series, _)| series.live && tick_ms - series.changed_ms > RETIRE_AFTER_MS)
+        .map(|(_, id)| id)
+}
+
+/// Labels with `__name__`, sorted by name.
+fn with_name(metric: &Arc<str>, labels: &Labels) -> Labels {
+    let mut full = Vec::with_capacity(labels.len() + 1);
+    full.push((Arc::from("__name__"), metric.clone()));
+    full.extend(labels.iter().cloned());
+    full.sort();
+    full
+}
+
+/// The same labels, with `other` where `keeps` says no. Name and job always stay.
+fn fold(labels: &Labels, keeps: impl Fn(&(Arc<str>, Arc<str>)) -> bool) -> Labels {
+    let stays =
+        |label: &(Arc<str>, Arc<str>)| matches!(&*label.0, "__name__" | "job") || keeps(label);
+    labels
+        .iter()
+        .map(|label| if stays(label) { label.clone() } else { (label.0.clone(), Arc::from(OTHER)) })
+        .collect()
+}
+
+pub fn labels_to_json(labels: &Labels) -> String {
+    let object =
+        labels.iter().map(|(name, value)| (name.to_string(), serde_json::Value::from(&**value)));
+    serde_json::Value::Object(object.collect()).to_string()
+}
+
+fn labels_from_json(json: &str) -> Labels {
+    let object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(json).unwrap_or_default();
+    object
+        .iter()
+        .map(|(name, value)| {
+            (Arc::from(name.as_str()), Arc::from(value.as_str().unwrap_or_default()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect()
+    }
+
+    #[test]
+    fn a_series_is_sampled_when_it_changed_and_retires_after_a_month() {
+        let mut table = SeriesTable::default();
+        let metric: Arc<str> = "m_total".into();
+        table.add(&metric, &labels(&[("job", "claude-code")]), 2.0);
+        let first = table.sample(60_000, 45_000);
+        assert_eq!(
+            first,
+            [Entry { series: 0, was_live: false, is_live: true, before: 0.0, after: 2.0 }]
+        );
+        assert_eq!(table.list()[0].start_ms, 45_000);
+        assert!(table.sample(75_000, 60_000).is_empty());
+        let later = 60_000 + RETIRE_AFTER_MS + 1;
+        assert!(!table.sample(later, later - 1)[0].is_live);
+        assert!(table.sample(later + 1, later).is_empty(), "it retires once");
+        table.add(&metric, &labels(&[("job", "claude-code")]), 1.0);
+        let woke = table.sample(later + 60_000, later + 45_000);
+        assert_eq!(
+            woke,
+            [Entry { series: 0, was_live: false, is_live: true, before: 2.0, after: 3.0 }]
+        );
+    }
+
+    #[test]
+    fn a_new_series_of_value_zero_is_sampled_too() {
+        let mut table = SeriesTable::default();
+        table.add(&"m_total".into(), &labels(&[("type", "removed")]), 0.0);
+        assert_eq!(table.sample(1_000, 900).len(), 1);
+        assert!(table.sample(2_000, 1_900).is_empty());
+    }
+
+    #[test]
+    fn beyond_the_limit_values_fold_and_no_increment_is_lost() {
+        let mut table = SeriesTable::default();
+        let metric: Arc<str> = "m_total".into();
+        let many = SERIES_MAX + 500;
+        for number in 0..many {
+            table.add(
+                &metric,
+                &labels(&[("agent_name", &number.to_string()), ("job", "j"), ("type", "input")]),
+                1.0,
+            );
+        }
+        assert_eq!(table.list().len(), SERIES_MAX + 1);
+        assert_eq!(table.folded, 500);
+        let sum: f64 = table.list().iter().map(|series| series.value).sum();
+        assert_eq!(sum, f64::from(u32::try_from(many).unwrap()));
+        let last = &table.list()[SERIES_MAX];
+        assert_eq!(
+            *last.labels,
+            labels(&[
+                ("__name__", "m_total"),
+                ("agent_name", OTHER),
+                ("job", "j"),
+                ("type", "input")
+            ])
+        );
+    }
+
+    #[test]
+    fn labels_come_back_from_json() {
+        let all = labels(&[("__name__", "m"), ("project", "a \"b\"\n")]);
+        assert_eq!(labels_from_json(&labels_to_json(&all)), all);
+    }
+}

@@ -1,0 +1,64 @@
+//! What `status` wants to know of the store.
+
+use super::core::Core;
+use super::handle::StoreStats;
+use super::row;
+use super::series::SERIES_MAX;
+
+impl Core {
+    /// Statistics for `status`.
+    pub fn stats(&mut self, now_ms: i64) -> rusqlite::Result<StoreStats> {
+        self.complete_sessions(now_ms)?;
+        let (received, duplicate) = self.received();
+        let mut warnings = self.cardinality.warnings();
+        if self.fold.series.folded > 0 {
+            warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels; use fewer tag values", self.fold.series.folded));
+        }
+        Ok(StoreStats {
+            install_id: self.install_id.clone(),
+            received,
+            duplicate,
+            sessions_active: self.sessions.active(now_ms),
+            sessions_today: self.sessions.since(midnight_ms(now_ms)),
+            series: self.fold.series.list().len() as u64,
+            disk_bytes: self.disk_bytes()?,
+            warnings,
+        })
+    }
+
+    /// Sessions of today from before this start, read at the first question.
+    fn complete_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        if std::mem::replace(&mut self.sessions.complete, true) {
+            return Ok(());
+        }
+        let mut query = self
+            .connection
+            .prepare("SELECT received_ms, body FROM events_inbox ORDER BY row DESC")?;
+        let mut rows = query.query([])?;
+        while let Some(found) = rows.next()? {
+            let received_ms = found.get(0)?;
+            if received_ms < midnight_ms(now_ms) {
+                break;
+            }
+            self.sessions.saw(
+                &row::read_events(found.get_ref(1)?.as_blob()?).unwrap_or_default(),
+                received_ms,
+            );
+        }
+        Ok(())
+    }
+
+    /// Records received since the install began, with those that were duplicate.
+    pub fn received(&self) -> (u64, u64) {
+        let stored: u64 = self.ends.iter().map(|end| end.records_total).sum();
+        (stored + self.counts.duplicate + self.counts.unchanged, self.counts.duplicate)
+    }
+}
+
+/// The start of the local day.
+fn midnight_ms(now_ms: i64) -> i64 {
+    let now = jiff::Timestamp::from_millisecond(now_ms)
+        .unwrap_or_default()
+        .to_zoned(jiff::tz::TimeZone::system());
+    now.start_of_day().map_or(now_ms, |start| start.timestamp().as_millisecond())
+}

@@ -1,0 +1,57 @@
+//! One HTTP request to a part under test.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Child;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// No part under test takes longer for anything it is asked.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The status and the body.
+pub fn get(url: &str, parameters: &[(&str, &str)]) -> Result<(u16, String)> {
+    let url = reqwest::Url::parse_with_params(url, parameters)?;
+    request(|client| client.get(url))
+}
+
+pub fn post(url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<(u16, String)> {
+    request(|client| {
+        let request =
+            headers.iter().fold(client.post(url), |it, (name, value)| it.header(*name, *value));
+        request.body(body)
+    })
+}
+
+/// A 200 with JSON in it.
+pub fn get_json(url: &str, parameters: &[(&str, &str)]) -> Result<Value> {
+    let (status, body) = get(url, parameters)?;
+    ensure!(status == 200, "{url} answered {status}: {body}");
+    serde_json::from_str(&body).with_context(|| format!("{url} answered no JSON: {body}"))
+}
+
+fn request(
+    build: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> Result<(u16, String)> {
+    // The client wants a TLS provider even for plain loopback. A second installation is no fault.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        let response = build(&client).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await?))
+    })
+}
+
+/// A loopback address that nobody uses now. For parts that cannot say which port they got.
+pub fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Ends a part that a test started, and waits for it.
+pub fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}

@@ -1,0 +1,62 @@
+//! Which real parts this machine has.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program that a test needs and a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Claude,
+    Prometheus,
+    Loki,
+    /// `unshare -rm`: a file system of a test's own, without being root.
+    MountNamespace,
+}
+
+impl Program {
+    /// The variable that names it, and what it is called on PATH.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Claude => ("CCOTEL_TEST_CLAUDE", "claude"),
+            Self::Prometheus => ("CCOTEL_TEST_PROMETHEUS", "prometheus"),
+            Self::Loki => ("CCOTEL_TEST_LOKI", "loki"),
+            Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
+        }
+    }
+
+    /// By its variable, which must then be right, or else from PATH.
+    pub fn find(self) -> Option<PathBuf> {
+        self.find_file().filter(|file| self != Self::MountNamespace || may_unshare(file))
+    }
+
+    fn find_file(self) -> Option<PathBuf> {
+        let (variable, program) = self.names();
+        if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+            let path = PathBuf::from(path);
+            assert!(
+                path.is_file(),
+                "{variable} names {}, and there is no such file",
+                path.display()
+            );
+            return Some(path);
+        }
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+    }
+
+    /// For the name of an ignored test.
+    pub fn missing(self) -> String {
+        let (variable, program) = self.names();
+        match self {
+            Self::MountNamespace => "needs `unshare -rm`, which is not there or not allowed".into(),
+            _ => format!("needs `{program}` on PATH or in {variable}"),
+        }
+    }
+}
+
+/// Containers often forbid it.
+fn may_unshare(program: &Path) -> bool {
+    let mut command = Command::new(program);
+    command.args(["-rm", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

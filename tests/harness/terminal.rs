@@ -1,0 +1,77 @@
+//! A terminal: a pty with a screen that can be read.
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use pty_process::Size;
+use pty_process::blocking::Pty;
+
+use super::{http, poll};
+
+const ROWS: NonZero<u16> = NonZero::new(40).expect("not 0");
+const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not 0");
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The program in it is killed when dropped.
+pub struct Terminal {
+    child: Child,
+    pty: Arc<Pty>,
+    screen: Arc<Mutex<vt100::Parser>>,
+}
+
+impl Terminal {
+    pub fn start(command: Command) -> Result<Self> {
+        let (pty, pts) = pty_process::blocking::open()?;
+        pty.resize(Size::new(ROWS.get(), COLUMNS.get()))?;
+        let child = pty_process::blocking::Command::from(command)
+            .spawn(pts)
+            .context("starting a program in a terminal")?;
+        let pty = Arc::new(pty);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
+        let (reader, shown) = (pty.clone(), screen.clone());
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8192];
+            // Linux answers EIO when the last program has left the terminal.
+            while let Ok(count @ 1..) = (&*reader).read(&mut buffer) {
+                let mut screen = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                screen.process(&buffer[..count]);
+            }
+        });
+        Ok(Self { child, pty, screen })
+    }
+
+    pub fn screen(&self) -> String {
+        self.screen.lock().unwrap_or_else(PoisonError::into_inner).screen().contents()
+    }
+
+    pub fn type_text(&mut self, text: &str) -> Result<()> {
+        Ok((&*self.pty).write_all(text.as_bytes())?)
+    }
+
+    pub fn wait_for(&self, what: &str, seen: impl Fn(&str) -> bool) -> Result<()> {
+        poll::until(what, DEADLINE, || {
+            let screen = self.screen();
+            ensure!(seen(&screen), "the screen says:\n{screen}");
+            Ok(())
+        })
+    }
+
+    /// Waits for the program's end; its exit code, or none if a signal ended it.
+    pub fn finish(mut self, deadline: Duration) -> Result<Option<i32>> {
+        let child = &mut self.child;
+        let status = poll::until("the program's end", deadline, || {
+            child.try_wait()?.context("it still runs")
+        })?;
+        Ok(status.code())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        http::end(&mut self.child);
+    }
+}
