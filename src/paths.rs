@@ -135,6 +135,11 @@ impl Paths {
         self.data_dir.join("launches")
     }
 
+    /// Where `claude` is a link to us, if `setup` was asked for a shim.
+    pub fn shims_dir(&self) -> PathBuf {
+        self.data_dir.join("shims")
+    }
+
     /// What went wrong at launches: shown by `status`, `tags` and `doctor`.
     pub fn problems_file(&self) -> PathBuf {
         self.data_dir.join("problems.jsonl")

@@ -2,32 +2,31 @@
 //!
 //! The worker's life (locks, signals, control, reload) is in `worker`; this is all it knows of the rest.
 
-#![expect(
-    clippy::unused_async,
-    clippy::needless_pass_by_value,
-    reason = "the signatures that the rooms will need"
-)]
-
-use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::http::StatusCode;
-use axum::routing::any;
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
 use super::status::{RecordCounts, SessionCounts};
-use crate::config::{Accept, AgentConfig, Config, PrivacyConfig};
+use crate::config::Config;
+use crate::deliver::{DestinationStatus, Manager};
 use crate::paths::Paths;
-use crate::record::PrivacyLevel;
+use crate::receive::{self, Admission, Door, Sample, Token};
+use crate::record::launches::Facts as GitFacts;
+use crate::record::{Recorder, Settings};
+use crate::report::history::{self, HistoryHandle};
+use crate::store::{self, Clock};
+use crate::tags::git;
 
 /// What the rooms say about themselves for `status`.
 #[derive(Debug, Default)]
 pub struct Facts {
     pub sessions: SessionCounts,
     pub records: RecordCounts,
+    /// `DestinationStatus`, one each.
     pub destinations: Vec<serde_json::Value>,
     pub install_id: String,
     pub series: u64,
@@ -35,18 +34,78 @@ pub struct Facts {
     pub warnings: Vec<String>,
 }
 
-pub struct Rooms {}
+/// Everything that a record passes through.
+pub struct Rooms {
+    store: store::handle::Handle,
+    install_id: Arc<str>,
+    install_key: [u8; 32],
+    recorder: Arc<Recorder>,
+    door: Arc<Door>,
+    deliver: Arc<Manager>,
+    history: HistoryHandle,
+    history_stop: CancellationToken,
+}
 
 impl Rooms {
     /// Opens the store and starts everything but reception. Without `destinations_known` (no valid
     /// configuration was found) the destinations' books are left as they are.
     pub async fn open(
-        _paths: &Paths,
-        _config: &Config,
-        _token: String,
-        _destinations_known: bool,
+        paths: &Paths,
+        config: &Config,
+        token: String,
+        destinations_known: bool,
     ) -> anyhow::Result<Self> {
-        Ok(Self {})
+        let options = store::Options {
+            queue_db: paths.queue_db(),
+            disk_bytes_max: config.agent.max_disk_bytes,
+            history_days: config.agent.history_days,
+        };
+        let opened = store::open(options, Clock::System)?;
+        let recorder =
+            Recorder::new(settings(config, opened.install_key)).with_git_facts(git_facts);
+        let recorder = Arc::new(recorder);
+        let deliver = Arc::new(Manager::new(opened.handle.clone(), Arc::clone(&opened.install_id)));
+        let token = Token::parse(&token)
+            .context("the token file is damaged; remove it and run `ccotel agent restart`")?;
+        let door = Door::new(Arc::clone(&recorder), opened.handle.clone(), Admission::new(token));
+        let shown = Arc::clone(&deliver);
+        let door = door.with_own_samples(Box::new(move || {
+            let deliver = Arc::clone(&shown);
+            Box::pin(async move { samples(&deliver.statuses().await) })
+        }));
+        let history_stop = CancellationToken::new();
+        let history = history::spawn(
+            opened.handle.clone(),
+            paths.history_db(),
+            history_stop.clone(),
+            config.agent.history_days,
+        );
+        let rooms = Self {
+            store: opened.handle,
+            install_id: opened.install_id,
+            install_key: opened.install_key,
+            recorder,
+            door: Arc::new(door),
+            deliver,
+            history,
+            history_stop,
+        };
+        if destinations_known {
+            rooms.forget_destinations(config).await;
+            rooms.deliver.apply(&config.destinations).await;
+        }
+        Ok(rooms)
+    }
+
+    /// Destinations that were disconnected while no agent ran give up their cursors.
+    async fn forget_destinations(&self, config: &Config) {
+        for name in self.store.destinations().await.unwrap_or_default() {
+            if !config.destinations.iter().any(|destination| destination.name == *name)
+                && let Err(refused) = self.store.remove_destination(Arc::clone(&name)).await
+            {
+                tracing::warn!(destination = %name, "cannot be removed from the store: {refused}");
+            }
+        }
     }
 
     /// Receives until cancelled: the listeners are closed at once, requests in flight are answered.
@@ -55,85 +114,169 @@ impl Rooms {
         listeners: Vec<tokio::net::TcpListener>,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + 'static {
-        let router = Router::new().fallback(any(|_: Bytes| async { StatusCode::OK }));
-        let servers: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| {
-                let server = axum::serve(listener, router.clone())
-                    .with_graceful_shutdown(stop.clone().cancelled_owned());
-                tokio::spawn(async move { server.await })
-            })
-            .collect();
-        async move {
-            for server in servers {
-                let _ = server.await;
-            }
-        }
+        receive::serve(listeners, Arc::clone(&self.door), stop)
     }
 
     /// A changed configuration, proven.
-    pub async fn apply(&self, _config: &Config) {}
+    pub async fn apply(&self, config: &Config) {
+        self.recorder.reload(settings(config, self.install_key));
+        self.deliver.apply(&config.destinations).await;
+    }
 
-    pub fn notice(&self, _notice: &LaunchNotice) {}
+    pub fn notice(&self, notice: &LaunchNotice) {
+        self.recorder.launches().notice(notice.clone(), Instant::now());
+    }
 
     /// Whether a record with this launch id has been received.
-    pub fn was_heard(&self, _launch_id: &str) -> bool {
-        true
+    pub fn was_heard(&self, launch_id: &str) -> bool {
+        !self
+            .recorder
+            .launches()
+            .silent(Duration::ZERO, Instant::now())
+            .iter()
+            .any(|notice| notice.id == launch_id)
     }
 
     pub async fn facts(&self) -> Facts {
-        Facts::default()
+        let stats = self.store.stats().await.unwrap_or_default();
+        let counts = self.door.counts();
+        let mut warnings = stats.warnings;
+        warnings.extend(unknown(&self.recorder));
+        warnings.extend(self.history.problem().map(|problem| {
+            format!("the history is behind: {problem}; `ccotel agent restart` opens it again")
+        }));
+        warnings.extend(self.door.troubles().into_iter().map(|trouble| trouble.what));
+        Facts {
+            sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
+            records: RecordCounts {
+                received: stats.received,
+                duplicate: stats.duplicate,
+                rejected: counts.rejected.saturating_sub(counts.foreign),
+                foreign: counts.foreign,
+            },
+            destinations: self
+                .deliver
+                .statuses()
+                .await
+                .iter()
+                .filter_map(|status| serde_json::to_value(status).ok())
+                .collect(),
+            install_id: self.install_id.to_string(),
+            series: stats.series,
+            warnings,
+        }
     }
 
     /// Samples and history up to this moment.
     pub async fn sync(&self) -> Result<(), String> {
-        Ok(())
+        self.history.caught_up().await.map_err(|error| error.to_string())
     }
 
     /// Tries one destination now, or all; says which.
     pub async fn retry(&self, name: Option<&str>) -> Result<String, String> {
-        match name {
-            Some(name) => Err(format!("there is no destination named {name}")),
-            None => Ok("there is no destination".to_owned()),
+        let statuses = self.deliver.statuses().await;
+        if let Some(name) = name
+            && !statuses.iter().any(|status| status.name == name)
+        {
+            let names: Vec<&str> = statuses.iter().map(|status| status.name.as_str()).collect();
+            let known = if names.is_empty() {
+                "there is none; `ccotel connect` makes one".to_owned()
+            } else {
+                format!("there are: {}", names.join(", "))
+            };
+            return Err(format!("there is no destination named {name}; {known}"));
         }
+        Ok(match (self.deliver.retry(name).await, name) {
+            (0, Some(name)) => format!("{name} is not waiting for anything"),
+            (0, None) => "no destination is waiting for anything".to_owned(),
+            (_, Some(name)) => format!("trying {name} now"),
+            (count, None) => format!("trying {count} destinations now"),
+        })
     }
 
     /// After reception has ended: settles, commits, marks a clean stop.
-    pub async fn stop(&self) {}
-}
-
-/// The effective configuration; the error is for the user.
-pub fn load_config(paths: &Paths) -> Result<Config, String> {
-    let text = match std::fs::read_to_string(paths.config_file()) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(super::files::words(&error)),
-    };
-    parse(&text, &paths.config_file())
-}
-
-fn parse(text: &str, file: &Path) -> Result<Config, String> {
-    let table: toml::Table =
-        text.parse().map_err(|error| format!("{}: {error}", file.display()))?;
-    let listen = table.get("agent").and_then(|agent| agent.get("listen")?.as_array()).map_or_else(
-        || tightest().agent.listen,
-        |list| list.iter().filter_map(|item| item.as_str()?.parse().ok()).collect(),
-    );
-    Ok(Config { agent: AgentConfig { listen, ..tightest().agent }, ..tightest() })
-}
-
-/// What holds while no valid configuration was ever seen: no level that the user might have
-/// tightened is widened.
-pub fn tightest() -> Config {
-    Config {
-        agent: AgentConfig {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 14318))],
-            max_disk_bytes: 512 * 1024 * 1024,
-            history_days: 400,
-            accept: Accept::ClaudeCode,
-        },
-        tags: std::collections::BTreeMap::new(),
-        privacy: PrivacyConfig { level: PrivacyLevel::Minimal, email_hashed: true },
-        destinations: Vec::new(),
+    pub async fn stop(&self) {
+        self.deliver.stop().await;
+        self.history_stop.cancel();
+        // An answer that does not come means the store has ended already.
+        let _ = self.store.stop().await;
     }
+}
+
+fn settings(config: &Config, install_key: [u8; 32]) -> Settings {
+    Settings {
+        level: config.privacy.level,
+        email_hashed: config.privacy.email_hashed,
+        accept: config.agent.accept,
+        tags: config.tags.clone().into_iter().collect(),
+        install_key,
+    }
+}
+
+fn git_facts(directory: &Path) -> Option<GitFacts> {
+    let facts = git::facts(directory)?;
+    Some(GitFacts { repository: facts.repository, branch: facts.branch, worktree: facts.worktree })
+}
+
+fn unknown(recorder: &Recorder) -> Option<String> {
+    let names = recorder.unknown();
+    (!names.is_empty()).then(|| {
+        format!("Claude Code sends what this ccotel does not know, treated as content: {}; a newer ccotel may know it", names.join(", "))
+    })
+}
+
+/// The destinations' part of `GET /metrics`.
+#[expect(clippy::cast_precision_loss, reason = "a sample is a double, in Prometheus too")]
+fn samples(statuses: &[DestinationStatus]) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for status in statuses {
+        let mut push = |name, help, value: u64| {
+            let labels = vec![("destination", status.name.clone())];
+            samples.push(Sample { name, help, labels, value: value as f64 });
+        };
+        push(
+            "ccotel_destination_backlog_records",
+            "Records not delivered yet.",
+            status.backlog.records,
+        );
+        push("ccotel_destination_backlog_bytes", "Their bytes on disk.", status.backlog.bytes);
+        push(
+            "ccotel_destination_backlog_oldest_seconds",
+            "Age of the oldest of them.",
+            status.backlog.oldest_seconds,
+        );
+        push(
+            "ccotel_destination_delivered_records_total",
+            "Records that the backend took.",
+            status.delivered,
+        );
+        push(
+            "ccotel_destination_expired_records_total",
+            "Records too old for the backend.",
+            status.expired,
+        );
+        push(
+            "ccotel_destination_evicted_records_total",
+            "Records dropped for want of disk.",
+            status.evicted,
+        );
+        push(
+            "ccotel_destination_compacted_records_total",
+            "Records whose totals went out at a coarser time.",
+            status.compacted,
+        );
+        push(
+            "ccotel_destination_quarantined_records_total",
+            "Records that the backend refused for good.",
+            status.quarantined,
+        );
+        if let Some(at) = status.last_success {
+            push(
+                "ccotel_destination_last_success_seconds",
+                "When the backend took something last.",
+                u64::try_from(at.as_second()).unwrap_or(0),
+            );
+        }
+    }
+    samples
 }

@@ -1,6 +1,7 @@
 use std::ffi::OsString;
 
 use crate::exit::Exit;
+use crate::launch;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,10 +17,13 @@ pub struct WrapArgs {
     pub command: Vec<OsString>,
 }
 
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+/// The binary takes a shorter way here (`main.rs`); this one is for options of ours in front.
+pub fn run(args: &Args) -> Exit {
+    launch::main(None, args.arguments.clone())
 }
 
-pub fn run_wrap(_args: &WrapArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+pub fn run_wrap(args: &WrapArgs) -> anyhow::Result<Exit> {
+    let (program, arguments) =
+        args.command.split_first().ok_or_else(|| anyhow::anyhow!("no program given"))?;
+    Ok(launch::main(Some(program.clone()), arguments.to_vec()))
 }

@@ -1,8 +1,145 @@
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::config::{self, Loaded, Severity, layers, limits, show};
 use crate::exit::Exit;
+use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
 
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+#[derive(Clone, Copy, Debug, clap::Subcommand)]
+pub enum Command {
+    /// The directories and files in use
+    Path(Format),
+    /// Every value in effect, and which file it came from
+    Show(Format),
+    /// Whether the files are valid; exit code 1 if not
+    Check(Format),
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Format {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let paths = Paths::from_env()?;
+    match args.command {
+        Command::Path(format) => {
+            path(&paths, format);
+            Ok(Exit::Done)
+        }
+        Command::Show(format) => {
+            print_values(&config::load(&paths), format);
+            Ok(Exit::Done)
+        }
+        Command::Check(format) => Ok(check(&config::load(&paths), format)),
+    }
+}
+
+fn path(paths: &Paths, format: Format) {
+    let places = [
+        ("config_file", paths.config_file()),
+        ("organisation_file", layers::organisation_file()),
+        ("config_dir", paths.config_dir.clone()),
+        ("data_dir", paths.data_dir.clone()),
+        ("runtime_dir", paths.runtime_dir.clone()),
+    ];
+    if format.json {
+        let mut document = json!({"schema": 1});
+        for (name, place) in places {
+            document[name] = json!(place.display().to_string());
+        }
+        println!("{document}");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for (name, place) in places {
+        let absent = if place.exists() { "" } else { "(not there)" };
+        table.add_row([&name.replace('_', " "), &place.display().to_string(), absent]);
+    }
+    println!("{}", table.trim_fmt());
+}
+
+fn print_values(loaded: &Loaded, format: Format) {
+    let entries = show::entries(loaded);
+    if format.json {
+        let document = json!({
+            "schema": 1,
+            "values": entries,
+            "limits": limits::LIMITS,
+            "files": files(loaded),
+            "problems": loaded.problems,
+        });
+        println!("{document}");
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["KEY", "VALUE", "FROM"]);
+    for entry in &entries {
+        let from = entry
+            .line
+            .map_or_else(|| entry.source.clone(), |line| format!("{}:{line}", entry.source));
+        table.add_row([entry.key.clone(), plain(&entry.value), from]);
+    }
+    println!("{}", table.trim_fmt());
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["LIMIT", "VALUE", ""]);
+    for limit in limits::LIMITS {
+        table.add_row([limit.name, &format!("{} {}", limit.value, limit.unit), limit.what]);
+    }
+    println!("\n{}", table.trim_fmt());
+    for problem in &loaded.problems {
+        eprintln!("ccotel: {problem}");
+    }
+}
+
+fn check(loaded: &Loaded, format: Format) -> Exit {
+    let errors = loaded.problems.iter().filter(|problem| problem.is_error()).count();
+    if format.json {
+        let document = json!({
+            "schema": 1,
+            "valid": errors == 0,
+            "files": files(loaded),
+            "problems": loaded.problems,
+        });
+        println!("{document}");
+    } else {
+        for problem in &loaded.problems {
+            let kind = match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            println!("{kind}: {problem}");
+        }
+        match (files(loaded).as_slice(), errors) {
+            ([], 0) => println!("no configuration file; the built-in values hold"),
+            (files, 0) => println!("valid: {}", files.join(", ")),
+            _ => {}
+        }
+    }
+    if errors == 0 { Exit::Done } else { Exit::Failed }
+}
+
+fn files(loaded: &Loaded) -> Vec<String> {
+    loaded.files.iter().map(|file| file.display().to_string()).collect()
+}
+
+/// As it would stand in the file.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let pairs: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key} = {}", plain(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        other => other.to_string(),
+    }
 }

@@ -35,7 +35,6 @@ pub enum Command {
     #[command(disable_help_flag = true)]
     Claude(claude::Args),
     /// The same around a given program (for VS Code's and Claude Code's process wrapper settings)
-    #[command(disable_help_flag = true)]
     Wrap(claude::WrapArgs),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
@@ -75,7 +74,7 @@ pub fn main(arguments: Vec<OsString>) -> Exit {
 
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
-        Command::Claude(args) => claude::run(args),
+        Command::Claude(args) => Ok(claude::run(args)),
         Command::Wrap(args) => claude::run_wrap(args),
         Command::Agent(args) => agent::run(args),
         Command::Status(args) => status::run(args),

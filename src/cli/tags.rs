@@ -1,8 +1,102 @@
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::config::Problem;
+use crate::config::shape::privacy_word;
 use crate::exit::Exit;
+use crate::launch::prepare::{self, Here};
+use crate::launch::problems::{self, LaunchProblem};
+use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
 
-pub fn run(_args: &Args) -> anyhow::Result<Exit> {
-    anyhow::bail!("being built")
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let paths = Paths::from_env()?;
+    let directory = std::env::current_dir().context("the working directory cannot be told")?;
+    let here = prepare::look_around(&paths, &directory);
+    let launches = problems::recent(&paths);
+    if args.json {
+        println!("{}", document(&here, &launches));
+    } else {
+        print!("{}", text(&here, &launches));
+    }
+    Ok(Exit::Done)
+}
+
+fn document(here: &Here, launches: &[LaunchProblem]) -> Value {
+    let resolved = &here.resolved;
+    let value = |key: &str| resolved.tags.get(key).map(|tag| tag.value.as_str());
+    json!({
+        "schema": 1,
+        "directory": resolved.directory.display().to_string(),
+        "tags": resolved.tags,
+        "team": value("team"),
+        "project": value("project"),
+        "privacy": {
+            "level": privacy_word(resolved.level),
+            "source": resolved.level_source.source,
+            "line": resolved.level_source.line,
+        },
+        "files": files(here),
+        "problems": found(here),
+        "launch_problems": launches,
+    })
+}
+
+/// The files that were read, those that win first.
+fn files(here: &Here) -> Vec<String> {
+    let config = here.loaded.files.iter().rev();
+    here.resolved.files.iter().chain(config).map(|file| file.display().to_string()).collect()
+}
+
+fn found(here: &Here) -> Vec<&Problem> {
+    here.loaded.problems.iter().chain(&here.resolved.problems).collect()
+}
+
+fn text(here: &Here, launches: &[LaunchProblem]) -> String {
+    let resolved = &here.resolved;
+    let mut text = format!("Tags of sessions in {}\n\n", resolved.directory.display());
+    if resolved.tags.is_empty() {
+        text.push_str("(none)\n");
+    } else {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_header(["TAG", "VALUE", "FROM"]);
+        for (key, tag) in &resolved.tags {
+            table.add_row([key.clone(), tag.value.clone(), tag.source.to_string()]);
+        }
+        writeln!(text, "{}", table.trim_fmt()).expect("a String takes every write");
+    }
+    let level = privacy_word(resolved.level);
+    let mut line = |words: String| {
+        text.push_str(&words);
+        text.push('\n');
+    };
+    line(format!("\nPrivacy level: {level}, from {}", resolved.level_source));
+    let files = files(here);
+    if !files.is_empty() {
+        line(format!("Files read: {}", files.join(", ")));
+    }
+    let found = found(here);
+    if !found.is_empty() {
+        line("\nProblems here:".to_owned());
+        for problem in &found {
+            line(format!("  {problem}"));
+        }
+    }
+    if !launches.is_empty() {
+        line("\nProblems of recent launches:".to_owned());
+        for problem in launches {
+            let at = problem.at.strftime("%Y-%m-%d %H:%M UTC");
+            line(format!("  {at}: {}; {}", problem.what, problem.remedy));
+        }
+    }
+    text
 }

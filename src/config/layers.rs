@@ -16,7 +16,7 @@ use super::limits::{CONFIG_FILE_BYTES_MAX, DESTINATIONS_MAX};
 use super::problem::Problem;
 use super::shape::{self, Shape};
 use super::table::At;
-use super::{Accept, AgentConfig, Config, PrivacyConfig};
+use super::Config;
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
 
@@ -128,17 +128,7 @@ struct Draft {
 
 impl Draft {
     fn built_in() -> Self {
-        let config = Config {
-            agent: AgentConfig {
-                listen: vec![LISTEN_DEFAULT],
-                max_disk_bytes: DISK_BYTES_DEFAULT,
-                history_days: HISTORY_DAYS_DEFAULT,
-                accept: Accept::default(),
-            },
-            tags: BTreeMap::new(),
-            privacy: PrivacyConfig::default(),
-            destinations: Vec::new(),
-        };
+        let config = Config::default();
         let loaded =
             Loaded { config, problems: Vec::new(), origins: BTreeMap::new(), files: Vec::new() };
         Self { loaded, asked: BTreeMap::new() }

@@ -1,6 +1,7 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
 pub mod destination;
+pub mod edit;
 pub mod file;
 pub mod layers;
 pub mod limits;
@@ -62,3 +63,21 @@ pub struct PrivacyConfig {
 
 #[cfg(test)]
 mod tests;
+
+/// The built-in layer.
+impl Default for Config {
+    fn default() -> Self {
+        let agent = AgentConfig {
+            listen: vec![layers::LISTEN_DEFAULT],
+            max_disk_bytes: layers::DISK_BYTES_DEFAULT,
+            history_days: layers::HISTORY_DAYS_DEFAULT,
+            accept: Accept::default(),
+        };
+        Self {
+            agent,
+            tags: BTreeMap::new(),
+            privacy: PrivacyConfig::default(),
+            destinations: Vec::new(),
+        }
+    }
+}

@@ -130,9 +130,11 @@ impl Admission {
 
     fn knows_host(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };
-        // `user@host` is no Host header's form, and hides the name from a careless reader.
         let name = authority.host();
-        !host.contains('@')
+        // `user@localhost` is no Host header's form, and `localhost:x` names no port.
+        let Some(port) = host.strip_prefix(name) else { return false };
+        let digits = port.strip_prefix(':').unwrap_or_default();
+        (port.is_empty() || digits.parse::<u16>().is_ok())
             && (HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known))
                 || self.hosts.iter().any(|known| name.eq_ignore_ascii_case(known)))
     }

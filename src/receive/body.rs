@@ -22,6 +22,8 @@ const GUNZIP_STEP_BYTES: usize = 1 << 20;
 const DISCARD_BYTES_MAX: usize = 64 << 20;
 const DISCARD_STRANGERS_BYTES_MAX: usize = 64 << 10;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A sender that has stopped sending waits for the answer.
+const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// Bytes of bodies held by all requests together.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +157,7 @@ pub(super) async fn discard(body: &mut Incoming, admitted: bool) {
     let bytes_max = if admitted { DISCARD_BYTES_MAX } else { DISCARD_STRANGERS_BYTES_MAX };
     let drain = async {
         let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Ok(Some(Ok(frame))) = timeout(DISCARD_PAUSE_MAX, body.frame()).await {
             bytes += frame.data_ref().map_or(0, Bytes::len);
             if bytes > bytes_max {
                 break;

@@ -35,7 +35,7 @@ pub(super) async fn page(door: &Door) -> Result<Response<Full<Bytes>>, Failure> 
     let values = door.store.values().await?;
     let mut own = own_samples(&door.counts(), &stats);
     if let Some(more) = &door.own_samples {
-        own.extend(more());
+        own.extend(more().await);
     }
     let mut response = route::text(render(&own, &values));
     let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

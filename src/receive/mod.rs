@@ -23,6 +23,7 @@ mod peer;
 mod route;
 mod serve;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ use crate::record::Recorder;
 use crate::store::handle::Handle;
 
 /// Gives the samples that other rooms add to `GET /metrics`.
-pub type OwnSamples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
+pub type OwnSamples =
+    Box<dyn Fn() -> Pin<Box<dyn Future<Output = Vec<Sample>> + Send>> + Send + Sync>;
 
 /// Everything a request needs on its way in.
 pub struct Door {

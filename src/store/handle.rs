@@ -210,6 +210,8 @@ pub enum Command {
     /// Samples now, so that a report shows what was received up to this moment.
     Tick(oneshot::Sender<Result<(), Refused>>),
     OpenDestination(DestinationKey, oneshot::Sender<Result<(), Refused>>),
+    /// The names of all destinations that have cursors.
+    Destinations(oneshot::Sender<Vec<Arc<str>>>),
     RemoveDestination(Arc<str>, oneshot::Sender<Result<(), Refused>>),
     /// The next batch of a lane, at most so many records and bytes; its boundaries are on disk.
     Freeze {
@@ -276,6 +278,10 @@ impl Handle {
 
     pub async fn open_destination(&self, key: DestinationKey) -> Result<(), Refused> {
         self.ask(|reply| Command::OpenDestination(key, reply)).await?
+    }
+
+    pub async fn destinations(&self) -> Result<Vec<Arc<str>>, Refused> {
+        self.ask(Command::Destinations).await
     }
 
     pub async fn remove_destination(&self, name: Arc<str>) -> Result<(), Refused> {

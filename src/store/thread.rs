@@ -196,6 +196,9 @@ impl Worker {
                 self.tell();
                 let _ = reply.send(opened.map_err(|error| refusal(&error)));
             }
+            Command::Destinations(reply) => {
+                let _ = reply.send(self.core.lanes.privacy.keys().cloned().collect());
+            }
             Command::RemoveDestination(name, reply) => {
                 let _ = reply
                     .send(self.core.remove_destination(&name).map_err(|error| refusal(&error)));

@@ -9,13 +9,13 @@ use jiff::Timestamp;
 
 use super::{Warning, Worker};
 use crate::agent::files::{self, FileError};
-use crate::agent::rooms;
-use crate::config::Config;
+use crate::config::{self, Config, PrivacyConfig};
 use crate::paths::Paths;
+use crate::record::PrivacyLevel;
 
 /// The configuration to begin with, whether its destinations are to be believed, and what is wrong.
 pub fn config_at_start(paths: &Paths) -> (Config, bool, Option<Warning>) {
-    let error = match rooms::load_config(paths) {
+    let error = match load(paths) {
         Ok(config) => {
             remember(paths);
             return (config, true, None);
@@ -24,18 +24,18 @@ pub fn config_at_start(paths: &Paths) -> (Config, bool, Option<Warning>) {
     };
     let before = Paths { config_dir: paths.last_valid_dir(), ..paths.clone() };
     if before.config_file().exists()
-        && let Ok(config) = rooms::load_config(&before)
+        && let Ok(config) = load(&before)
     {
         return (config, true, Some(invalid(&error, "the last valid one is in force")));
     }
     let instead = "sessions are counted at the level minimal, and nothing is forwarded";
-    (rooms::tightest(), false, Some(invalid(&error, instead)))
+    (tightest(), false, Some(invalid(&error, instead)))
 }
 
 impl Worker {
     /// Applies what has changed, if it is valid.
     pub(super) async fn reload_if_changed(self: &Rc<Self>) {
-        let loaded = rooms::load_config(&self.paths);
+        let loaded = load(&self.paths);
         *self.config_warning.borrow_mut() = None;
         match loaded {
             Ok(config) if config == *self.config.borrow() => {}
@@ -78,5 +78,23 @@ fn try_remember(paths: &Paths) -> Result<(), FileError> {
             files::replace(&copy, &content)
         }
         Err(_) => files::remove(&copy),
+    }
+}
+
+/// The effective configuration; the error is for the user.
+fn load(paths: &Paths) -> Result<Config, String> {
+    config::read(paths).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        lines.join("; ")
+    })
+}
+
+/// What holds while no valid configuration was ever seen: no level that the user might have
+/// tightened is widened.
+fn tightest() -> Config {
+    let built_in = Config::default();
+    Config {
+        privacy: PrivacyConfig { level: PrivacyLevel::Minimal, email_hashed: true },
+        ..built_in
     }
 }

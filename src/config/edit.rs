@@ -1,0 +1,291 @@
+//! Edits of `config.toml` that leave everything else as the user wrote it, comments included.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
+
+use super::destination::{Credentials, DestinationConfig, DestinationType, Protocol};
+use crate::record::PrivacyLevel;
+use crate::store::handle::Since;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("cannot {what} {} ({kind}); check its permissions", path.display())]
+    Io { what: &'static str, path: PathBuf, kind: std::io::ErrorKind },
+    #[error("{} is not valid TOML; correct it first: {message}", path.display())]
+    NotToml { path: PathBuf, message: String },
+    #[error("`destination` is not a list of [[destination]] tables in {}; correct it first", path.display())]
+    NotTables { path: PathBuf },
+}
+
+/// `config.toml` as a document to edit. A missing file is an empty one.
+pub struct ConfigFile {
+    path: PathBuf,
+    document: DocumentMut,
+}
+
+impl ConfigFile {
+    pub fn open(path: &Path) -> Result<Self, EditError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(io_error("read", path)(error)),
+        };
+        let document = text.parse().map_err(|error: toml_edit::TomlError| EditError::NotToml {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        Ok(Self { path: path.to_owned(), document })
+    }
+
+    /// The names of the destinations, in the order of the file.
+    pub fn destination_names(&self) -> Vec<String> {
+        let tables = self.document.get("destination").and_then(Item::as_array_of_tables);
+        let names = tables.into_iter().flatten().filter_map(|table| table.get("name")?.as_str());
+        names.map(str::to_owned).collect()
+    }
+
+    /// Adds a `[[destination]]` at the end of those there are.
+    pub fn add_destination(&mut self, config: &DestinationConfig) -> Result<(), EditError> {
+        let tables = self
+            .document
+            .entry("destination")
+            .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()))
+            .as_array_of_tables_mut()
+            .ok_or_else(|| EditError::NotTables { path: self.path.clone() })?;
+        tables.push(destination_table(config));
+        Ok(())
+    }
+
+    /// Removes the destination of this name. False if there is none.
+    pub fn remove_destination(&mut self, name: &str) -> bool {
+        let Some(tables) =
+            self.document.get_mut("destination").and_then(Item::as_array_of_tables_mut)
+        else {
+            return false;
+        };
+        let index =
+            tables.iter().position(|table| table.get("name").and_then(Item::as_str) == Some(name));
+        let Some(index) = index else { return false };
+        tables.remove(index);
+        if tables.is_empty() {
+            self.document.remove("destination");
+        }
+        true
+    }
+
+    /// Replaces the file in one step, so that no reader sees half of it; 0600, as it may name
+    /// where secrets are. A link to the file stays a link.
+    pub fn save(&self) -> Result<(), EditError> {
+        let path = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let dir = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+        let temporary = dir.join(format!(".config.toml.{}", std::process::id()));
+        let written = write_private(&temporary, &self.document.to_string())
+            .and_then(|()| std::fs::rename(&temporary, &path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written.map_err(io_error("write", &path))
+    }
+}
+
+impl std::fmt::Display for ConfigFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.document.fmt(formatter)
+    }
+}
+
+fn io_error<'a>(what: &'static str, path: &'a Path) -> impl Fn(std::io::Error) -> EditError + 'a {
+    move |error| EditError::Io { what, path: path.to_owned(), kind: error.kind() }
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn destination_table(config: &DestinationConfig) -> Table {
+    let mut table = Table::new();
+    table.insert("name", value(&config.name));
+    table.insert("type", value(type_name(config.kind)));
+    table.insert("url", value(&config.url));
+    match config.protocol {
+        Protocol::Auto => {}
+        Protocol::RemoteWrite1 => _ = table.insert("protocol", value("1.0")),
+        Protocol::RemoteWrite2 => _ = table.insert("protocol", value("2.0")),
+        Protocol::Otlp => _ = table.insert("protocol", value("otlp")),
+    }
+    match &config.credentials {
+        Credentials::None => {}
+        Credentials::BearerFile(path) => {
+            table.insert("bearer_token_file", value(shown(path)));
+        }
+        Credentials::BearerCommand(command) => {
+            table.insert("token_command", value(command));
+        }
+        Credentials::Basic { username, password_file } => {
+            let pairs = [("username", username.clone()), ("password_file", shown(password_file))];
+            table.insert("basic_auth", inline(pairs));
+        }
+    }
+    if let Some(tenant) = &config.tenant {
+        table.insert("tenant", value(tenant));
+    }
+    if !config.headers.is_empty() {
+        table.insert("headers", inline(config.headers.iter().cloned()));
+    }
+    let files = [("ca", &config.tls.ca), ("cert", &config.tls.cert), ("key", &config.tls.key)];
+    let files: Vec<_> =
+        files.into_iter().filter_map(|(key, path)| Some((key, shown(path.as_ref()?)))).collect();
+    if !files.is_empty() {
+        table.insert("tls", inline(files));
+    }
+    let since = match config.since {
+        Since::Now => "now".to_owned(),
+        Since::All => "all".to_owned(),
+        Since::Time(time_ms) => jiff::Timestamp::from_millisecond(time_ms)
+            .map_or_else(|_| "all".to_owned(), |time| time.to_string()),
+    };
+    table.insert("since", value(since));
+    table
+}
+
+/// Adds `privacy` to the destination added last: only what was asked for is written, so that a later
+/// change of `[privacy]` is not held back by a copy of it.
+pub fn set_privacy(file: &mut ConfigFile, level: PrivacyLevel) {
+    let tables = file.document.get_mut("destination").and_then(Item::as_array_of_tables_mut);
+    let last = tables.and_then(|tables| {
+        let last = tables.len().checked_sub(1)?;
+        tables.get_mut(last)
+    });
+    if let Some(table) = last {
+        let name = match level {
+            PrivacyLevel::Minimal => "minimal",
+            PrivacyLevel::Standard => "standard",
+            PrivacyLevel::Full => "full",
+        };
+        table.insert("privacy", value(name));
+    }
+}
+
+pub fn type_name(kind: DestinationType) -> &'static str {
+    match kind {
+        DestinationType::Prometheus => "prometheus",
+        DestinationType::Loki => "loki",
+        DestinationType::VictoriaLogs => "victorialogs",
+        DestinationType::Otlp => "otlp",
+    }
+}
+
+fn inline<K: Into<String>>(pairs: impl IntoIterator<Item = (K, String)>) -> Item {
+    let mut table = InlineTable::new();
+    for (key, text) in pairs {
+        table.insert(key.into(), text.into());
+    }
+    value(table)
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::config::destination::Tls;
+
+    fn destination(name: &str) -> DestinationConfig {
+        DestinationConfig {
+            name: name.to_owned(),
+            kind: DestinationType::Prometheus,
+            url: "http://localhost:9090/api/v1/write".to_owned(),
+            protocol: Protocol::Auto,
+            credentials: Credentials::None,
+            headers: Vec::new(),
+            tenant: None,
+            tls: Tls::default(),
+            privacy: PrivacyLevel::Standard,
+            since: Since::Now,
+        }
+    }
+
+    const WRITTEN_BY_HAND: &str = "# mine\n[tags]\nteam = \"platform\" # us\n\n\
+        # the old one\n[[destination]]\nname = \"old\"\ntype = \"loki\"\nurl = \"http://l\"\n";
+
+    #[test]
+    fn adding_and_removing_keeps_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sub/config.toml");
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(&path, WRITTEN_BY_HAND).unwrap();
+        let mut file = ConfigFile::open(&path).unwrap();
+        file.add_destination(&destination("new")).unwrap();
+        file.save().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(WRITTEN_BY_HAND), "{text}");
+        assert!(text.ends_with(
+            "[[destination]]\nname = \"new\"\ntype = \"prometheus\"\n\
+             url = \"http://localhost:9090/api/v1/write\"\nsince = \"now\"\n"
+        ));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path().join("sub")).unwrap().count(), 1);
+
+        let mut file = ConfigFile::open(&path).unwrap();
+        assert_eq!(file.destination_names(), ["old", "new"]);
+        assert!(file.remove_destination("new"));
+        assert!(!file.remove_destination("new"));
+        assert_eq!(file.to_string().trim_end(), WRITTEN_BY_HAND.trim_end());
+    }
+
+    #[test]
+    fn everything_that_can_be_stated_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ConfigFile::open(&dir.path().join("config.toml")).unwrap();
+        let mut full = destination("full");
+        full.protocol = Protocol::RemoteWrite2;
+        full.credentials =
+            Credentials::Basic { username: "me".to_owned(), password_file: "/p".into() };
+        full.headers = vec![("X-A".to_owned(), "b \"c\"".to_owned())];
+        full.tenant = Some("t".to_owned());
+        full.tls = Tls { ca: Some("/ca".into()), cert: None, key: None };
+        full.since = Since::Time(1_795_262_400_000);
+        file.add_destination(&full).unwrap();
+        set_privacy(&mut file, PrivacyLevel::Minimal);
+        let read: toml::Table = toml::from_str(&file.to_string()).unwrap();
+        let table = &read["destination"].as_array().unwrap()[0];
+        assert_eq!(table["protocol"].as_str(), Some("2.0"));
+        assert_eq!(table["basic_auth"]["password_file"].as_str(), Some("/p"));
+        assert_eq!(table["headers"]["X-A"].as_str(), Some("b \"c\""));
+        assert_eq!(table["tenant"].as_str(), Some("t"));
+        assert_eq!(table["tls"]["ca"].as_str(), Some("/ca"));
+        assert_eq!(table["since"].as_str(), Some("2026-11-21T12:00:00Z"));
+        assert_eq!(table["privacy"].as_str(), Some("minimal"));
+    }
+
+    #[test]
+    fn what_cannot_be_edited_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "[tags\n").unwrap();
+        let error = ConfigFile::open(&path).err().unwrap().to_string();
+        assert!(error.contains("not valid TOML") && error.contains("config.toml"), "{error}");
+        std::fs::write(&path, "destination = 3\n").unwrap();
+        let mut file = ConfigFile::open(&path).unwrap();
+        assert!(file.destination_names().is_empty());
+        assert!(matches!(
+            file.add_destination(&destination("a")),
+            Err(EditError::NotTables { .. })
+        ));
+    }
+}

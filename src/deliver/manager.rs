@@ -1,0 +1,171 @@
+//! Manager: keeps one task running for each configured destination.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::negotiation::Negotiation;
+use super::status::{DestinationStatus, Health, State};
+use super::task::{Clock, Shared, Task, lanes};
+use super::wall_clock_ms;
+use crate::config::destination::{DestinationConfig, Protocol};
+use crate::store::handle::{DestinationKey, Handle};
+
+/// The destinations of a running agent.
+pub struct Manager {
+    store: Handle,
+    install_id: Arc<str>,
+    clock: Clock,
+    running: AsyncMutex<BTreeMap<String, Running>>,
+    /// What was learned about a backend outlives a change of its other settings.
+    negotiations: Mutex<Vec<(String, Protocol, Arc<Mutex<Negotiation>>)>>,
+}
+
+struct Running {
+    config: DestinationConfig,
+    shared: Shared,
+    /// None where the destination could not be started; its health says why.
+    task: Option<JoinHandle<()>>,
+}
+
+impl Manager {
+    pub fn new(store: Handle, install_id: Arc<str>) -> Self {
+        Self::with_clock(store, install_id, Arc::new(wall_clock_ms))
+    }
+
+    /// With another wall clock, in milliseconds since the epoch: for tests and `demo`.
+    pub fn with_clock(store: Handle, install_id: Arc<str>, clock: Clock) -> Self {
+        Self {
+            store,
+            install_id,
+            clock,
+            running: AsyncMutex::default(),
+            negotiations: Mutex::default(),
+        }
+    }
+
+    /// Makes what runs what a valid configuration says: starts what is new, restarts what has
+    /// changed, stops what is gone and gives up its cursors.
+    pub async fn apply(&self, destinations: &[DestinationConfig]) {
+        let mut running = self.running.lock().await;
+        let wanted = |name: &str| destinations.iter().find(|config| config.name == name);
+        let stale: Vec<String> = running
+            .iter()
+            .filter(|(name, one)| wanted(name) != Some(&one.config) || one.task.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in stale {
+            if let Some(one) = running.remove(&name) {
+                one.stop().await;
+            }
+            if wanted(&name).is_none()
+                && let Err(refused) = self.store.remove_destination(name.as_str().into()).await
+            {
+                tracing::warn!(destination = %name, "cannot be removed from the store: {refused}");
+            }
+        }
+        for config in destinations {
+            if !running.contains_key(&config.name) {
+                running.insert(config.name.clone(), self.start(config.clone()).await);
+            }
+        }
+    }
+
+    /// In the order of their names.
+    pub async fn statuses(&self) -> Vec<DestinationStatus> {
+        let running = self.running.lock().await;
+        let mut statuses = Vec::with_capacity(running.len());
+        for (name, one) in &*running {
+            let books = self.store.books(name.as_str().into()).await.unwrap_or_default();
+            let health = one.health();
+            let now_ms = (self.clock)();
+            statuses.push(DestinationStatus::new(name, one.config.kind, &health, &books, now_ms));
+        }
+        statuses
+    }
+
+    /// Tries a waiting or parked destination now, or all of them: how many there were to try.
+    pub async fn retry(&self, name: Option<&str>) -> usize {
+        let running = self.running.lock().await;
+        let waiting = running
+            .iter()
+            .filter(|(candidate, _)| name.is_none_or(|name| name == *candidate))
+            .filter(|(_, one)| matches!(one.health().state, State::Retrying | State::Parked));
+        waiting.map(|(_, one)| one.shared.retry.notify_one()).count()
+    }
+
+    /// Stops every task between two requests. A batch without an outcome stays frozen.
+    pub async fn stop(&self) {
+        let mut running = self.running.lock().await;
+        for one in running.values() {
+            one.shared.stop.cancel();
+        }
+        while let Some((_, one)) = running.pop_first() {
+            one.stop().await;
+        }
+    }
+
+    async fn start(&self, config: DestinationConfig) -> Running {
+        let shared = Shared {
+            health: Arc::default(),
+            negotiation: self.negotiation(&config),
+            retry: Arc::new(Notify::new()),
+            stop: CancellationToken::new(),
+        };
+        let key = DestinationKey {
+            name: config.name.as_str().into(),
+            privacy: config.privacy,
+            lanes: lanes(config.kind),
+            since: config.since,
+        };
+        let opened = self.store.open_destination(key).await.map_err(|refused| refused.to_string());
+        let made = opened.and_then(|()| {
+            let install_id = Arc::clone(&self.install_id);
+            let clock = Arc::clone(&self.clock);
+            Task::new(config.clone(), install_id, self.store.clone(), clock, shared.clone())
+                .map_err(|failure| failure.to_string())
+        });
+        let task = match made {
+            Ok(task) => Some(tokio::spawn(task.run())),
+            Err(why) => {
+                tracing::warn!(destination = %config.name, "cannot be started: {why}");
+                let mut health = shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+                health.state = State::Parked;
+                health.last_error = Some(why);
+                None
+            }
+        };
+        Running { config, shared, task }
+    }
+
+    fn negotiation(&self, config: &DestinationConfig) -> Arc<Mutex<Negotiation>> {
+        let mut negotiations = self.negotiations.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = negotiations
+            .iter()
+            .find(|(url, protocol, _)| *url == config.url && *protocol == config.protocol);
+        if let Some((_, _, known)) = known {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Mutex::new(Negotiation::new(config.protocol)));
+        negotiations.push((config.url.clone(), config.protocol, Arc::clone(&new)));
+        new
+    }
+}
+
+impl Running {
+    fn health(&self) -> Health {
+        self.shared.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn stop(self) {
+        self.shared.stop.cancel();
+        if let Some(task) = self.task
+            && let Err(error) = task.await
+        {
+            tracing::error!("a destination's task ended badly: {error}");
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Task: sends what one destination is due, one request at a time, until it is stopped.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::{Pace, draw};
+use super::client::{Answer, Client, Failure};
+use super::delivery::{Delivery, Verdict, count};
+use super::lane::LaneState;
+use super::negotiation::Negotiation;
+use super::outcome::{Outcome, Sent, classify, cut};
+use super::status::{Health, State};
+use super::wire::{Encoded, Wire};
+use super::{loki, otlp, remote_write_v1, remote_write_v2};
+use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
+use crate::store::handle::{Content, Handle, Lane, Quarantined, Refused};
+
+/// After news, this long for more to come, so that a live session makes few, larger requests.
+const LINGER: Duration = Duration::from_millis(500);
+/// A request in flight when the task is stopped may take this long to have an outcome.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// For how long a backend that refused old samples is spared them.
+const HORIZON_KEPT: Duration = Duration::from_hours(24);
+
+/// The wall clock, in milliseconds since the epoch.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What can be sent to a destination of this type.
+pub fn lanes(kind: DestinationType) -> Vec<Lane> {
+    match kind {
+        DestinationType::Prometheus => vec![Lane::Samples],
+        DestinationType::Loki | DestinationType::VictoriaLogs => vec![Lane::Events],
+        DestinationType::Otlp => vec![Lane::Samples, Lane::Events, Lane::Spans],
+    }
+}
+
+/// What a task shares with the manager.
+#[derive(Clone)]
+pub struct Shared {
+    pub health: Arc<Mutex<Health>>,
+    pub negotiation: Arc<Mutex<Negotiation>>,
+    /// `ccotel retry`.
+    pub retry: Arc<Notify>,
+    pub stop: CancellationToken,
+}
+
+pub struct Task {
+    name: Arc<str>,
+    config: DestinationConfig,
+    install_id: Arc<str>,
+    store: Handle,
+    client: Client,
+    clock: Clock,
+    shared: Shared,
+    lanes: Vec<LaneState>,
+    /// The lane served last: the others come first.
+    served: usize,
+    pace: Pace,
+    horizon_until: Option<Instant>,
+    /// What was given up last; stays in the status beside a good state.
+    given_up: Option<String>,
+}
+
+impl Task {
+    pub fn new(
+        config: DestinationConfig,
+        install_id: Arc<str>,
+        store: Handle,
+        clock: Clock,
+        shared: Shared,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            name: config.name.as_str().into(),
+            client: Client::new(&config)?,
+            lanes: lanes(config.kind).into_iter().map(LaneState::new).collect(),
+            config,
+            install_id,
+            store,
+            clock,
+            shared,
+            served: 0,
+            pace: Pace::default(),
+            horizon_until: None,
+            given_up: None,
+        })
+    }
+
+    /// Until stopped, or until the store is.
+    pub async fn run(mut self) {
+        let stop = self.shared.stop.clone();
+        let mut news = self.store.news();
+        while !stop.is_cancelled() {
+            let now = Instant::now();
+            let due = (1..=self.lanes.len())
+                .map(|step| (self.served + step) % self.lanes.len())
+                .find(|index| self.lanes[*index].is_due(now));
+            let goes_on = match due {
+                Some(index) => {
+                    self.served = index;
+                    self.step(index).await
+                }
+                None => self.rest(&mut news).await,
+            };
+            self.publish();
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// Until there is something to do. False if that will never be.
+    async fn rest(&mut self, news: &mut watch::Receiver<u64>) -> bool {
+        let due_at = self.lanes.iter().filter_map(LaneState::due_at).min();
+        let timer = async {
+            match due_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.shared.stop.cancelled() => return false,
+            () = self.shared.retry.notified() => {
+                let now = Instant::now();
+                for lane in &mut self.lanes {
+                    lane.retry_now(now);
+                }
+            }
+            () = timer => {}
+            changed = news.changed() => {
+                if changed.is_err() {
+                    return false;
+                }
+                self.pause(LINGER).await;
+                news.mark_unchanged();
+                let now = Instant::now();
+                for lane in &mut self.lanes {
+                    lane.news(now);
+                }
+            }
+        }
+        true
+    }
+
+    /// At most one request of one lane. False once the store is gone or the task was stopped.
+    async fn step(&mut self, index: usize) -> bool {
+        let now_ms = (self.clock)();
+        if self.lanes[index].delivery.is_none() {
+            match self.freeze(index, now_ms).await {
+                Ok(true) => {}
+                Ok(false) => return true,
+                Err(refused) => return self.store_failed(index, &refused),
+            }
+        }
+        let Some(request) = self.next_request(index, now_ms) else {
+            return match self.settle(index).await {
+                Ok(()) => true,
+                Err(refused) => self.store_failed(index, &refused),
+            };
+        };
+        let records = self.records_in_flight(index);
+        let Some(result) = self.send(&request).await else { return false };
+        let sent = Sent { wire: request.wire, records };
+        let outcome = {
+            let negotiation = *self.negotiation();
+            classify(sent, &result, negotiation, &self.client.place(), now_ms)
+        };
+        self.negotiation().observe(request.wire, &outcome, Instant::now());
+        self.apply(index, outcome, request);
+        // Settled at once, so that what was taken is not sent again after a stop.
+        if self.lanes[index].delivery.as_mut().is_some_and(|delivery| delivery.next().is_none())
+            && let Err(refused) = self.settle(index).await
+        {
+            return self.store_failed(index, &refused);
+        }
+        let pause = self.pace.pause();
+        if !pause.is_zero() {
+            self.pause(pause).await;
+        }
+        true
+    }
+
+    /// True if there is a batch.
+    async fn freeze(&mut self, index: usize, now_ms: i64) -> Result<bool, Refused> {
+        let lane = &mut self.lanes[index];
+        let (records_max, bytes_max) = lane.batch_max();
+        let batch = self.store.freeze(self.name.clone(), lane.lane, records_max, bytes_max).await?;
+        let Some(batch) = batch else {
+            lane.maybe_more = false;
+            lane.go_on();
+            return Ok(false);
+        };
+        let mut delivery = Delivery::new(batch, now_ms);
+        if self.horizon_until.is_some_and(|until| Instant::now() < until) {
+            delivery.leave_out_old_samples(now_ms);
+        }
+        lane.delivery = Some(delivery);
+        Ok(true)
+    }
+
+    /// None once every record of the batch has its fate.
+    fn next_request(&mut self, index: usize, now_ms: i64) -> Option<Encoded> {
+        let wire = (self.config.kind == DestinationType::Prometheus)
+            .then(|| self.negotiation().wire(Instant::now()));
+        let kind = self.config.kind;
+        let delivery = self.lanes[index].delivery.as_mut()?;
+        if kind == DestinationType::Loki {
+            delivery.keep_within_loki_limits(now_ms);
+        }
+        let install_id = &*self.install_id;
+        Some(match (delivery.next()?, wire) {
+            (Content::Samples(series), Some(Wire::RemoteWrite2)) => remote_write_v2::encode(series),
+            (Content::Samples(series), Some(_)) => remote_write_v1::encode(series),
+            (Content::Samples(series), None) => otlp::metrics::encode(series, install_id),
+            (Content::Events(events), _)
+                if kind == DestinationType::Loki && self.config.protocol != Protocol::Otlp =>
+            {
+                loki::encode(events, install_id)
+            }
+            (Content::Events(events), _) => otlp::logs::encode(events, install_id, kind),
+            (Content::Spans(spans), _) => otlp::traces::encode(spans, install_id),
+        })
+    }
+
+    fn records_in_flight(&mut self, index: usize) -> u64 {
+        self.lanes[index].delivery.as_mut().and_then(Delivery::next).map_or(0, count)
+    }
+
+    /// None if the task was stopped before there was an outcome: the batch stays frozen.
+    async fn send(&self, request: &Encoded) -> Option<Result<Answer, Failure>> {
+        let sending = self.client.send(request);
+        tokio::pin!(sending);
+        tokio::select! {
+            result = &mut sending => Some(result),
+            () = self.shared.stop.cancelled() => {
+                tokio::time::timeout(STOP_GRACE, sending).await.ok()
+            }
+        }
+    }
+
+    fn apply(&mut self, index: usize, outcome: Outcome, request: Encoded) {
+        let now = Instant::now();
+        let now_ms = (self.clock)();
+        let place = self.client.place();
+        let negotiation_fixed = self.negotiation().is_fixed();
+        let lane = &mut self.lanes[index];
+        let Some(delivery) = lane.delivery.as_mut() else { return };
+        match outcome {
+            Outcome::Accepted { refused, status, answer } => {
+                let quarantined = (refused > 0).then(|| Quarantined {
+                    records: refused,
+                    status,
+                    answer: answer.clone(),
+                    body: request.body,
+                });
+                delivery.accepted(quarantined, now_ms);
+                lane.succeeded();
+                self.pace.succeeded();
+                self.health().last_success_ms = Some(now_ms);
+                if refused > 0 {
+                    self.note_given_up(refused, &place, status, &answer);
+                }
+            }
+            Outcome::Refused { status, answer } => {
+                let verdict = delivery.refused(status, &answer, request.body, now_ms);
+                lane.go_on();
+                match verdict {
+                    Verdict::GivenUp { quarantined, .. } if quarantined > 0 => {
+                        self.note_given_up(quarantined, &place, status, &answer);
+                    }
+                    Verdict::GivenUp { .. } | Verdict::Halved => {}
+                }
+            }
+            Outcome::TooLarge { answer } => {
+                let halved = delivery.too_large(&answer, request.body, now_ms);
+                lane.shrink_for_good();
+                lane.go_on();
+                if !halved {
+                    self.note_given_up(1, &place, 413, &answer);
+                }
+            }
+            Outcome::Fallback if negotiation_fixed => lane.park(
+                format!(
+                    "{place} does not take remote_write 2.0; set protocol to \"auto\" or \"1.0\""
+                ),
+                now,
+            ),
+            Outcome::Fallback => lane.go_on(),
+            Outcome::Retry { why, after } => lane.retry_later(why, after, draw(), now),
+            Outcome::SlowDown { why, after } => {
+                lane.shrink_for_rate();
+                lane.retry_later(why, after, draw(), now);
+                self.pace.slow_down();
+            }
+            Outcome::Park { why } => {
+                tracing::warn!(destination = %self.name, "parked: {why}");
+                lane.park(why, now);
+            }
+        }
+    }
+
+    fn note_given_up(&mut self, records: u64, place: &str, status: u16, answer: &str) {
+        let answer = cut(answer.lines().next().unwrap_or_default());
+        let text = format!(
+            "{place} refused {records} records for good (status {status}: {answer}); \
+             they are in quarantine"
+        );
+        tracing::warn!(destination = %self.name, "{text}");
+        self.given_up = Some(text);
+    }
+
+    async fn settle(&mut self, index: usize) -> Result<(), Refused> {
+        let lane = &mut self.lanes[index];
+        let Some(delivery) = &lane.delivery else { return Ok(()) };
+        self.store.settle(self.name.clone(), lane.lane, delivery.settled()).await?;
+        if delivery.met_horizon() {
+            self.horizon_until = Some(Instant::now() + HORIZON_KEPT);
+        }
+        lane.delivery = None;
+        lane.maybe_more = true;
+        Ok(())
+    }
+
+    /// False if the store is gone; otherwise it is asked again later.
+    fn store_failed(&mut self, index: usize, refused: &Refused) -> bool {
+        if matches!(refused, Refused::Stopping) {
+            return false;
+        }
+        tracing::warn!(destination = %self.name, "{refused}");
+        self.lanes[index].retry_later(refused.to_string(), None, draw(), Instant::now());
+        true
+    }
+
+    async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.shared.stop.cancelled() => {}
+        }
+    }
+
+    /// The worst lane is the destination's state.
+    fn publish(&self) {
+        let worst = [State::Parked, State::Retrying].into_iter().find_map(|state| {
+            self.lanes
+                .iter()
+                .filter_map(|lane| lane.problem.as_ref())
+                .find(|one| one.state == state)
+        });
+        let next = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.problem.is_some())
+            .filter_map(LaneState::due_at)
+            .min();
+        let next_try_ms = next.map(|at| {
+            let pause = at.saturating_duration_since(Instant::now()).as_millis();
+            (self.clock)().saturating_add(i64::try_from(pause).unwrap_or(i64::MAX))
+        });
+        let mut health = self.health();
+        let good = if health.last_success_ms.is_some() { State::Ok } else { State::Idle };
+        health.state = worst.map_or(good, |problem| problem.state);
+        health.last_error =
+            worst.map(|problem| problem.why.clone()).or_else(|| self.given_up.clone());
+        health.next_try_ms = next_try_ms;
+    }
+
+    fn health(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn negotiation(&self) -> std::sync::MutexGuard<'_, Negotiation> {
+        self.shared.negotiation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
