@@ -136,13 +136,15 @@ impl Holder<'_> {
             let started = Instant::now();
             let (asked, reason) = match self.start_worker() {
                 Ok(mut worker) => self.watch(&mut worker),
-                Err(error) => (None, format!("it could not be started: {error:#}")),
+                Err(error) => (None, Some(format!("it could not be started: {error:#}"))),
             };
             let asked = if asked.is_some() {
                 asked
             } else {
                 fast_deaths = if started.elapsed() < FAST_DEATH { fast_deaths + 1 } else { 0 };
-                self.note_death(reason, fast_deaths);
+                if let Some(reason) = reason {
+                    self.note_death(reason, fast_deaths);
+                }
                 self.pause(pause_after(fast_deaths))
             };
             match asked {
@@ -167,18 +169,20 @@ impl Holder<'_> {
         Ok(worker)
     }
 
-    /// Until the worker has died (with its reason) or somebody asks for something (worker drained).
-    fn watch(&mut self, worker: &mut Child) -> (Option<Request>, String) {
+    /// Until the worker has ended (with its reason, if nobody wanted that) or somebody asks for something (worker drained).
+    fn watch(&mut self, worker: &mut Child) -> (Option<Request>, Option<String>) {
         loop {
             match worker.try_wait() {
                 Ok(None) => {}
-                Ok(Some(status)) => return (None, words_of_death(worker, status)),
-                Err(error) => return (None, files::words(&error)),
+                // Drained: it wants to begin anew, or somebody sent it a signal.
+                Ok(Some(status)) if status.success() => return (None, None),
+                Ok(Some(status)) => return (None, Some(words_of_death(worker, status))),
+                Err(error) => return (None, Some(files::words(&error))),
             }
             if let Some(request) = self.signals.wait(None) {
                 let request = self.understand(request);
                 self.drain(worker);
-                return (Some(request), String::new());
+                return (Some(request), None);
             }
         }
     }
