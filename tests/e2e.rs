@@ -4,6 +4,7 @@
 //! name, with what is missing. `tests/harness` starts the parts.
 
 mod e2e {
+    pub mod clock;
     pub mod destinations;
     pub mod kills;
     pub mod parts;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         e2e::destinations::cases(),
         e2e::settings::cases(),
         e2e::kills::cases(),
+        e2e::clock::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -59,8 +59,8 @@ fn shapes(canary: &str) -> Vec<AnyKind> {
     ]
 }
 
-fn scope(name: &str) -> Option<InstrumentationScope> {
-    Some(InstrumentationScope { name: name.into(), ..InstrumentationScope::default() })
+fn scope(name: &str) -> InstrumentationScope {
+    InstrumentationScope { name: name.into(), ..InstrumentationScope::default() }
 }
 
 fn logs(
@@ -75,7 +75,7 @@ fn logs(
         ..LogRecord::default()
     };
     let scope_logs = ScopeLogs {
-        scope: scope("com.anthropic.claude_code.events"),
+        scope: Some(scope("com.anthropic.claude_code.events")),
         log_records: vec![record],
         ..ScopeLogs::default()
     };
@@ -116,7 +116,7 @@ fn spans(attributes: &[KeyValue], words: &str) -> ExportTraceServiceRequest {
         ..Span::default()
     };
     let scope_spans = ScopeSpans {
-        scope: scope("com.anthropic.claude_code.tracing"),
+        scope: Some(scope("com.anthropic.claude_code.tracing")),
         spans: vec![span],
         ..ScopeSpans::default()
     };
@@ -143,7 +143,7 @@ fn points(resource: Vec<KeyValue>, attributes: Vec<KeyValue>) -> ExportMetricsSe
         ..Metric::default()
     };
     let scope_metrics = ScopeMetrics {
-        scope: scope("com.anthropic.claude_code"),
+        scope: Some(scope("com.anthropic.claude_code")),
         metrics: vec![metric],
         ..ScopeMetrics::default()
     };
@@ -156,7 +156,11 @@ fn points(resource: Vec<KeyValue>, attributes: Vec<KeyValue>) -> ExportMetricsSe
 }
 
 fn holds(batch: &Batch, canary: &str) -> bool {
-    let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = canary
+        .bytes()
+        .flat_map(|byte| format!("{byte:02x}").into_bytes())
+        .map(char::from)
+        .collect();
     let bytes = |bytes: &[u8], needle: &str| {
         bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
     };

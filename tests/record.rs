@@ -1,6 +1,8 @@
 //! Real requests of Claude Code 2.1.197, recorded: nothing of them is rejected or unknown, JSON and
 //! protobuf are one, and a tighter level is the same at once and later.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its data has failed")]
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -67,16 +69,16 @@ fn everything_that_claude_code_sends_is_known_and_kept() {
     let recorder = recorder(PrivacyLevel::Standard);
     let mut records = [0; 3];
     for path in bodies() {
-        let recorded = record(&recorder, &path);
-        assert_eq!(recorded.rejected, 0, "{}: {:?}", path.display(), recorded.message);
-        assert_eq!(recorded.message, None);
-        assert_ne!(recorded.batch.records(), 0, "{}", path.display());
-        let kind = match recorded.batch {
+        let outcome = record(&recorder, &path);
+        assert_eq!(outcome.rejected, 0, "{}: {:?}", path.display(), outcome.message);
+        assert_eq!(outcome.message, None);
+        assert_ne!(outcome.batch.records(), 0, "{}", path.display());
+        let kind = match outcome.batch {
             Batch::Points(_) => 0,
             Batch::Events(_) => 1,
             Batch::Spans(_) => 2,
         };
-        records[kind] += recorded.batch.records();
+        records[kind] += outcome.batch.records();
     }
     assert!(records.iter().all(|count| *count > 20), "{records:?}");
     assert_eq!(recorder.unknown(), Vec::<String>::new());

@@ -6,10 +6,11 @@ use std::path::Path;
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::paths::Paths;
-use crate::report::answer::{Answer, answer};
+use crate::report::answer::answer;
 use crate::report::history::reader::History;
 use crate::report::json;
 use crate::report::question::{Dimension, Dimensions, Question};
+use crate::report::row::Answer;
 use crate::report::table::{self, Look};
 use crate::report::time::Clock;
 

@@ -14,77 +14,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::groups::{self, Groups, Key, OfEvents};
-use super::history::reader::{ActivityRow, History};
+use super::history::reader::History;
 use super::history::schema::HistoryError;
 use super::question::{Dimension, Question};
+use super::row::{Answer, Counted, Facts, Row, counted};
 use super::time::{Bucket, MinuteRange, buckets};
-
-/// The keys of facts in JSON.
-pub const KEYS: [&str; 13] = [
-    "cost_usd",
-    "tokens",
-    "sessions",
-    "prompts",
-    "requests",
-    "errors",
-    "active_seconds",
-    "lines_added",
-    "lines_removed",
-    "commits",
-    "pull_requests",
-    "tool_calls",
-    "tool_failures",
-];
-
-/// Amounts below this are noise of adding floating-point numbers.
-const NOISE: f64 = 5e-10;
-
-/// What is known of a row. Everything but sessions can be added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Facts {
-    pub cost_usd: f64,
-    pub tokens: Tokens,
-    pub sessions: i64,
-    pub prompts: i64,
-    pub requests: i64,
-    pub errors: i64,
-    pub active_seconds: f64,
-    pub lines_added: f64,
-    pub lines_removed: f64,
-    pub commits: f64,
-    pub pull_requests: f64,
-    /// Shown where rows stand for tools.
-    pub tool_calls: i64,
-    pub tool_failures: i64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Tokens {
-    pub input: f64,
-    pub output: f64,
-    pub cache_read: f64,
-    pub cache_creation: f64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// One key a dimension, in the order asked.
-    pub keys: Vec<Key>,
-    pub facts: Facts,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
-    pub rows: Vec<Row>,
-    pub total: Facts,
-}
-
-impl Answer {
-    /// Whether nothing at all was recorded in the range.
-    pub fn is_empty(&self) -> bool {
-        self.total.is_nothing() && self.rows.iter().all(|row| row.facts.is_nothing())
-    }
-}
 
 /// Answers from what the history holds.
 pub fn answer(history: &History, question: &Question) -> Result<Answer, HistoryError> {
@@ -151,30 +85,30 @@ impl Sums {
         question: &Question,
         ranges: &[Range<i64>],
     ) -> Result<(), HistoryError> {
-        let mut places = OfEvents::new(history, &question.by)?;
+        let mut known = OfEvents::new(history, &question.by)?;
         let of_events = question.by.are_of_events();
         let have_tool = question.by.have_tool();
-        history.activity(ranges, |bucket, row| {
+        history.activity(ranges, of_events, |bucket, row| {
             let is_session = row.prompts + row.requests > 0;
             if !is_session && row.errors == 0 && !have_tool {
                 return;
             }
-            let placed = places.place(&mut self.groups, row.session, row.facet);
+            let placed = known.place(&mut self.groups, row.session, row.facet);
             let cell = self.cells.entry((bucket, placed.group)).or_default();
             cell.prompts += row.prompts;
             cell.requests += row.requests;
             cell.errors += row.errors;
-            cell.tool_calls += row.tool_calls;
-            cell.tool_failures += row.tool_failures;
+            cell.tool_calls += row.usage.tool_calls;
+            cell.tool_failures += row.usage.tool_failures;
             if row.session != 0 && is_session {
                 self.sessions_total.insert(row.session);
             }
-            if row.session != 0 && (is_session || (have_tool && row.tool_calls > 0)) {
+            if row.session != 0 && (is_session || (have_tool && row.usage.tool_calls > 0)) {
                 self.sessions.insert((bucket, placed.group, row.session));
             }
             if of_events && row.requests > 0 {
-                cell.add_usage(row, 1.0);
-                self.cells.entry((bucket, placed.counted)).or_default().add_usage(row, -1.0);
+                cell.add_usage(&row.usage, 1.0);
+                self.cells.entry((bucket, placed.counted)).or_default().add_usage(&row.usage, -1.0);
             }
         })?;
         for (bucket, group, _) in &self.sessions {
@@ -222,108 +156,6 @@ impl Sums {
         }
         sort(&mut rows, by, buckets);
         rows
-    }
-}
-
-/// What a series counts.
-#[derive(Clone, Copy)]
-enum Counted {
-    Cost,
-    Input,
-    Output,
-    CacheRead,
-    CacheCreation,
-    Added,
-    Removed,
-    Commits,
-    PullRequests,
-    Active,
-}
-
-fn counted(metric: &str, kind: &str) -> Option<Counted> {
-    Some(match (metric, kind) {
-        ("claude_code_cost_usage_USD_total", _) => Counted::Cost,
-        ("claude_code_token_usage_tokens_total", "input") => Counted::Input,
-        ("claude_code_token_usage_tokens_total", "output") => Counted::Output,
-        ("claude_code_token_usage_tokens_total", "cacheRead") => Counted::CacheRead,
-        ("claude_code_token_usage_tokens_total", "cacheCreation") => Counted::CacheCreation,
-        ("claude_code_lines_of_code_count_total", "added") => Counted::Added,
-        ("claude_code_lines_of_code_count_total", "removed") => Counted::Removed,
-        ("claude_code_commit_count_total", _) => Counted::Commits,
-        ("claude_code_pull_request_count_total", _) => Counted::PullRequests,
-        ("claude_code_active_time_seconds_total", _) => Counted::Active,
-        _ => return None,
-    })
-}
-
-impl Facts {
-    fn counter(&mut self, counted: Counted) -> &mut f64 {
-        match counted {
-            Counted::Cost => &mut self.cost_usd,
-            Counted::Input => &mut self.tokens.input,
-            Counted::Output => &mut self.tokens.output,
-            Counted::CacheRead => &mut self.tokens.cache_read,
-            Counted::CacheCreation => &mut self.tokens.cache_creation,
-            Counted::Added => &mut self.lines_added,
-            Counted::Removed => &mut self.lines_removed,
-            Counted::Commits => &mut self.commits,
-            Counted::PullRequests => &mut self.pull_requests,
-            Counted::Active => &mut self.active_seconds,
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "tokens of one row are far below 2^53")]
-    fn add_usage(&mut self, row: &ActivityRow, sign: f64) {
-        self.cost_usd += sign * row.cost_usd;
-        self.tokens.input += sign * row.input_tokens as f64;
-        self.tokens.output += sign * row.output_tokens as f64;
-        self.tokens.cache_read += sign * row.cache_read_tokens as f64;
-        self.tokens.cache_creation += sign * row.cache_creation_tokens as f64;
-    }
-
-    /// Adds everything but sessions.
-    fn add(&mut self, other: &Self) {
-        let mut mine = self.amounts();
-        let mut others = *other;
-        for (mine, other) in mine.iter_mut().zip(others.amounts()) {
-            **mine += *other;
-        }
-        self.prompts += other.prompts;
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.tool_calls += other.tool_calls;
-        self.tool_failures += other.tool_failures;
-    }
-
-    fn amounts(&mut self) -> [&mut f64; 10] {
-        [
-            &mut self.cost_usd,
-            &mut self.tokens.input,
-            &mut self.tokens.output,
-            &mut self.tokens.cache_read,
-            &mut self.tokens.cache_creation,
-            &mut self.active_seconds,
-            &mut self.lines_added,
-            &mut self.lines_removed,
-            &mut self.commits,
-            &mut self.pull_requests,
-        ]
-    }
-
-    /// Rounds to 10⁻⁹, so that 0.1 + 0.2 is 0.3.
-    fn denoise(&mut self) {
-        for amount in self.amounts() {
-            // 2^53 / 10^9: beyond it there are no such digits to round.
-            if amount.abs() < NOISE {
-                *amount = 0.0;
-            } else if amount.abs() < 9e6 {
-                *amount = (*amount * 1e9).round() / 1e9;
-            }
-        }
-    }
-
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
     }
 }
 
@@ -381,4 +213,5 @@ fn rank(key: &Key) -> u8 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "amounts are rounded, or halves and quarters")]
 mod tests;

@@ -50,7 +50,7 @@ pub fn of_series(
     series: &[(i64, String)],
 ) -> Result<HashMap<i64, usize>, HistoryError> {
     let mut columns = Vec::new();
-    for dimension in by.iter() {
+    for dimension in by.as_slice() {
         columns.push(match dimension {
             Dimension::Model => Column::Known(history.series_label("model")?),
             Dimension::Tag { name, .. } => Column::Known(history.series_label(&label_name(name))?),
@@ -113,7 +113,7 @@ pub struct Placed {
 impl OfEvents {
     pub fn new(history: &History, by: &Dimensions) -> Result<Self, HistoryError> {
         let mut columns = Vec::new();
-        for dimension in by.iter() {
+        for dimension in by.as_slice() {
             let text = |column| history.facet_text(column).map(Column::Known);
             columns.push(match dimension {
                 Dimension::Time(_) => Column::Time,
@@ -129,7 +129,7 @@ impl OfEvents {
         }
         Ok(Self {
             by_session: columns.iter().any(|column| matches!(column, Column::Session(_))),
-            counted: by.iter().map(|dimension| !dimension.is_of_events()).collect(),
+            counted: by.as_slice().iter().map(|dimension| !dimension.is_of_events()).collect(),
             columns,
             known: HashMap::new(),
         })

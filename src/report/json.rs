@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Facts};
 use super::groups::Key;
 use super::question::Question;
+use super::row::{Answer, Facts};
 
 /// Version of the document.
 pub const SCHEMA: u32 = 1;
@@ -12,14 +12,15 @@ pub const SCHEMA: u32 = 1;
 /// One JSON document. A tag that is not set is `null`; what no event explains is `(unattributed)`.
 pub fn document(question: &Question, answer: &Answer) -> Value {
     let clock = &question.clock;
-    let by: Vec<&str> = question.by.iter().map(super::question::Dimension::key).collect();
+    let by: Vec<&str> =
+        question.by.as_slice().iter().map(super::question::Dimension::key).collect();
     let with_tools = question.by.have_tool();
     let rows: Vec<Value> = answer
         .rows
         .iter()
         .map(|row| {
             let mut object = Map::new();
-            for (name, key) in by.iter().zip(&row.keys) {
+            for (name, key) in by.as_slice().iter().zip(&row.keys) {
                 object.insert((*name).to_owned(), key_value(key));
             }
             object.extend(facts(&row.facts, with_tools));
@@ -87,8 +88,8 @@ pub fn whole(count: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::answer::{KEYS, Row};
     use crate::report::question::Dimensions;
+    use crate::report::row::{KEYS, Row};
     use crate::report::time::Clock;
 
     fn question(by: &str) -> Question {

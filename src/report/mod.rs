@@ -13,5 +13,6 @@ pub mod groups;
 pub mod history;
 pub mod json;
 pub mod question;
+pub mod row;
 pub mod table;
 pub mod time;

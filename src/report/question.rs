@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::answer::KEYS;
+use super::row::KEYS;
 use super::time::{Clock, MinuteRange, Unit};
 
 /// How many dimensions a report may have at once.
@@ -124,10 +124,6 @@ impl Dimensions {
             }
         }
         Ok(Self(dimensions))
-    }
-
-    pub fn iter(&self) -> std::slice::Iter<'_, Dimension> {
-        self.0.iter()
     }
 
     pub fn as_slice(&self) -> &[Dimension] {

@@ -6,10 +6,10 @@
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::answer::{Answer, Facts};
 use super::groups::Key;
 use super::json::{UNATTRIBUTED, whole};
 use super::question::{Dimension, Question};
+use super::row::{Answer, Facts};
 use super::time::Unit;
 
 /// Longest key shown, in characters. Branch names can be longer than any terminal.
@@ -147,11 +147,16 @@ fn table(question: &Question, answer: &Answer, columns: &[Column], look: Look) -
         table.force_no_tty();
     }
     let bold = |cell: Cell| if look.colour { cell.add_attribute(Attribute::Bold) } else { cell };
-    let names = question.by.iter().map(|dimension| bold(Cell::new(dimension.key())));
+    let names = question.by.as_slice().iter().map(|dimension| bold(Cell::new(dimension.key())));
     let heads = columns.iter().map(|column| bold(number(column.head().to_owned())));
     table.set_header(names.chain(heads).collect::<Vec<_>>());
     for row in &answer.rows {
-        let keys = question.by.iter().zip(&row.keys).map(|(by, key)| Cell::new(key_text(by, key)));
+        let keys = question
+            .by
+            .as_slice()
+            .iter()
+            .zip(&row.keys)
+            .map(|(by, key)| Cell::new(key_text(by, key)));
         let facts = columns.iter().map(|column| number(column.value(&row.facts)));
         table.add_row(keys.chain(facts).collect::<Vec<_>>());
     }

@@ -33,11 +33,13 @@ pub struct Sampler {
     data_ms: i64,
     /// The last full tick, for ticks off the grid that make the next full one late.
     full_ms: i64,
+    /// The last time that was found to have nothing to say: not due again before the next one.
+    looked_ms: i64,
 }
 
 impl Sampler {
     pub fn new(ticked_ms: i64, data_ms: i64) -> Self {
-        Self { ticked_ms, data_ms, full_ms: ticked_ms }
+        Self { ticked_ms, data_ms, full_ms: ticked_ms, looked_ms: 0 }
     }
 
     pub fn data_came(&mut self, now_ms: i64) {
@@ -51,7 +53,7 @@ impl Sampler {
             return None;
         }
         let step = if idle_ms <= ACTIVE_FOR_MS { STEP_MS } else { SLOW_STEP_MS };
-        let after = self.ticked_ms.max(now_ms.saturating_sub(step));
+        let after = self.ticked_ms.max(self.looked_ms).max(now_ms.saturating_sub(step));
         Some((after.div_euclid(step) + 1) * step)
     }
 
@@ -63,6 +65,11 @@ impl Sampler {
         let full =
             gap || at_ms - self.full_ms >= SLOW_STEP_MS || at_ms.rem_euclid(SLOW_STEP_MS) == 0;
         Tick { at_ms, lead_ms, full, gap }
+    }
+
+    /// The tick had nothing to say, and nothing was written.
+    pub fn looked(&mut self, tick: Tick) {
+        self.looked_ms = tick.at_ms;
     }
 
     /// The tick is on disk.
@@ -90,6 +97,17 @@ mod tests {
         let idle = start + ACTIVE_FOR_MS + 2;
         assert_eq!(sampler.next_ms(idle).map(|at| at % SLOW_STEP_MS), Some(0));
         assert_eq!(sampler.next_ms(start + ASLEEP_AFTER_MS + 2), None);
+    }
+
+    #[test]
+    fn a_time_with_nothing_to_say_is_not_due_again() {
+        let start = 1_000_000 * SLOW_STEP_MS;
+        let mut sampler = Sampler::new(start, start);
+        let due = sampler.next_ms(start + STEP_MS + 7);
+        assert_eq!(due, Some(start + STEP_MS));
+        let tick = sampler.tick(start + STEP_MS + 7);
+        sampler.looked(tick);
+        assert_eq!(sampler.next_ms(start + STEP_MS + 7), Some(start + 2 * STEP_MS));
     }
 
     #[test]

@@ -23,10 +23,12 @@ impl Core {
         let beats =
             tick.full && self.lanes.any(Lane::Samples) && !self.fold.series.list().is_empty();
         if !self.fold.series.changed() && !beats {
+            self.sampler.looked(tick);
             return Ok(false);
         }
         let entries = self.fold.series.sample(tick.at_ms, tick.lead_ms);
         if entries.is_empty() && !beats {
+            self.sampler.looked(tick);
             return Ok(false);
         }
         let row = SamplesRow {

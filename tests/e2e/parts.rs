@@ -21,7 +21,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("claude_code_agrees_with_the_mock", &[Program::Claude], claude_agrees),
         Case::new("claude_code_agrees_with_the_mock_in_a_terminal", &[Program::Claude], terminal),
         Case::new("prometheus_starts_again_where_it_was", &[Program::Prometheus], prometheus),
-        Case::new(format!("loki_keeps_its_rules [{}]", Loki::which()), &[], loki),
+        Case::new("loki_keeps_its_rules", &[Program::Loki], || keeps_rules(Loki::start_real()?)),
+        Case::new("the_stand_in_keeps_lokis_rules", &[], || keeps_rules(Loki::start_stand_in()?)),
     ]
 }
 
@@ -66,8 +67,7 @@ fn prometheus() -> Result<()> {
 }
 
 /// The same questions for the real one and the stand-in, so that the one vouches for the other.
-fn loki() -> Result<()> {
-    let mut loki = Loki::start()?;
+fn keeps_rules(mut loki: Loki) -> Result<()> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
     let labels = r#"{service_name="claude-code", team="a \"quoted\" team"}"#;
     let push = |entries: Vec<EntryProto>| push(&loki, labels, entries);

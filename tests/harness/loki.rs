@@ -45,14 +45,21 @@ impl Loki {
         if Program::Loki.find().is_some() { "real Loki" } else { "stand-in for Loki" }
     }
 
+    /// The real one where there is one.
     pub fn start() -> Result<Self> {
-        let address = http::free_address()?;
-        let part = if Program::Loki.find().is_some() {
-            Part::Real { directory: TempDir::new()?, child: None }
-        } else {
-            Part::StandIn { streams: Arc::default(), running: None }
-        };
-        let mut loki = Self { address, part };
+        if Program::Loki.find().is_some() { Self::start_real() } else { Self::start_stand_in() }
+    }
+
+    pub fn start_real() -> Result<Self> {
+        Self::start_part(Part::Real { directory: TempDir::new()?, child: None })
+    }
+
+    pub fn start_stand_in() -> Result<Self> {
+        Self::start_part(Part::StandIn { streams: Arc::default(), running: None })
+    }
+
+    fn start_part(part: Part) -> Result<Self> {
+        let mut loki = Self { address: http::free_address()?, part };
         loki.start_again()?;
         Ok(loki)
     }

@@ -16,6 +16,7 @@ pub mod mock_api;
 pub mod poll;
 pub mod programs;
 pub mod prometheus;
+pub mod remote_write;
 pub mod sandbox;
 pub mod scenario;
 pub mod script;

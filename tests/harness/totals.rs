@@ -119,7 +119,6 @@ fn recipe(metric: &str) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "scripted counts are small")]
-#[expect(clippy::float_cmp, reason = "counts are whole numbers, and must come out as such")]
 fn counters_say(
     prometheus: &Prometheus,
     truth: &Truth,

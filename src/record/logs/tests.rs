@@ -69,10 +69,12 @@ fn event(record: LogRecord) -> Event {
 }
 
 fn texts(event: &Event) -> Vec<(&str, &str)> {
-    let text = |value| match value {
-        &Value::Text(ref text) => &**text,
-        other => panic!("not a text: {other:?}"),
-    };
+    fn text(value: &Value) -> &str {
+        match value {
+            Value::Text(text) => text,
+            other => panic!("not a text: {other:?}"),
+        }
+    }
     event.attributes.iter().map(|(key, value)| (&**key, text(value))).collect()
 }
 
@@ -151,8 +153,8 @@ fn trace_ids_of_a_traced_session_are_kept() {
 
 #[test]
 fn events_of_a_launch_tell_their_place_below_minimal_only() {
-    fn facts(_: &Path) -> Option<Facts> {
-        Some(Facts {
+    fn facts(directory: &Path) -> Option<Facts> {
+        directory.is_absolute().then(|| Facts {
             repository: Some("shop".into()),
             branch: Some("main".into()),
             worktree: Some("fix".into()),

@@ -7,6 +7,7 @@
 //!
 //! A damaged file is renamed and built again. One of a newer ccotel is left alone, and said.
 
+mod event_rows;
 pub mod facts;
 pub mod grain;
 mod intern;
@@ -230,4 +231,5 @@ async fn gathered(news: &mut watch::Receiver<u64>) -> Result<(), watch::error::R
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "amounts are halves and quarters")]
 mod tests;

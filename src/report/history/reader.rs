@@ -24,6 +24,13 @@ pub struct ActivityRow {
     pub prompts: i64,
     pub requests: i64,
     pub errors: i64,
+    /// Of tools and cost, as far as it was asked for; else zeros.
+    pub usage: Usage,
+}
+
+/// What only some reports want, and reading costs as much as the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
     pub tool_calls: i64,
     pub tool_failures: i64,
     pub cost_usd: f64,
@@ -193,23 +200,24 @@ impl History {
     }
 
     /// Calls `each(range, row)` for what events add up to in each range of minutes; a session and
-    /// facet may come more than once.
+    /// facet may come more than once. Without usage, rows that hold nothing else are left out.
     pub fn activity(
         &self,
         ranges: &[Range<i64>],
+        with_usage: bool,
         mut each: impl FnMut(usize, &ActivityRow),
     ) -> Result<(), HistoryError> {
+        let (columns, condition) = if with_usage { (USAGE, "") } else { ("", WITHOUT_USAGE) };
         self.checked(|connection| {
-            let mut query = connection.prepare(
-                "SELECT session_id, facet_id, prompts, requests, errors, tool_calls, tool_failures,
-                   cost_usd, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens
-                 FROM activity WHERE grain = ? AND start_minute >= ? AND start_minute < ?",
-            )?;
+            let mut query = connection.prepare(&format!(
+                "SELECT session_id, facet_id, prompts, requests, errors {columns} FROM activity
+                 WHERE grain = ? AND start_minute >= ? AND start_minute < ? {condition}"
+            ))?;
             for (index, range) in ranges.iter().enumerate() {
                 for (grain, piece) in pieces(range.clone()) {
                     let mut rows = query.query([grain.column(), piece.start, piece.end])?;
                     while let Some(row) = rows.next()? {
-                        each(index, &activity_row(row)?);
+                        each(index, &activity_row(row, with_usage)?);
                     }
                 }
             }
@@ -225,13 +233,23 @@ impl History {
     }
 }
 
-fn activity_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ActivityRow> {
+const USAGE: &str = ", tool_calls, tool_failures, cost_usd, input_tokens, output_tokens, \
+     cache_read_tokens, cache_creation_tokens";
+const WITHOUT_USAGE: &str = "AND prompts + requests + errors > 0";
+
+fn activity_row(row: &rusqlite::Row<'_>, with_usage: bool) -> rusqlite::Result<ActivityRow> {
     Ok(ActivityRow {
         session: row.get(0)?,
         facet: row.get(1)?,
         prompts: row.get(2)?,
         requests: row.get(3)?,
         errors: row.get(4)?,
+        usage: if with_usage { usage(row)? } else { Usage::default() },
+    })
+}
+
+fn usage(row: &rusqlite::Row<'_>) -> rusqlite::Result<Usage> {
+    Ok(Usage {
         tool_calls: row.get(5)?,
         tool_failures: row.get(6)?,
         cost_usd: row.get(7)?,

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::facts::{Fact, Kind};
+use super::event_rows::{Activities, EventRows};
+use super::facts::Fact;
 use super::grain::Grain;
 use super::intern::Interner;
 use super::schema::{self, HistoryError};
@@ -216,42 +217,6 @@ fn add_ticks(
     Ok(())
 }
 
-/// What is summed of events, in the order of the columns.
-#[derive(Clone, Copy, Debug, Default)]
-struct Activity {
-    prompts: i64,
-    requests: i64,
-    errors: i64,
-    tool_calls: i64,
-    tool_failures: i64,
-    cost_usd: f64,
-    input_tokens: i64,
-    output_tokens: i64,
-    cache_read_tokens: i64,
-    cache_creation_tokens: i64,
-}
-
-impl Activity {
-    fn add(&mut self, kind: &Kind) {
-        match kind {
-            Kind::Request(request) => {
-                self.requests += 1;
-                self.cost_usd += request.cost_usd;
-                self.input_tokens += request.input_tokens;
-                self.output_tokens += request.output_tokens;
-                self.cache_read_tokens += request.cache_read_tokens;
-                self.cache_creation_tokens += request.cache_creation_tokens;
-            }
-            Kind::Error { .. } => self.errors += 1,
-            Kind::Prompt { .. } => self.prompts += 1,
-            Kind::ToolResult { success, .. } => {
-                self.tool_calls += 1;
-                self.tool_failures += i64::from(*success == Some(false));
-            }
-        }
-    }
-}
-
 fn add_events(
     transaction: &Transaction<'_>,
     progress: &mut Progress,
@@ -259,7 +224,7 @@ fn add_events(
 ) -> rusqlite::Result<()> {
     let mut interner = Interner::new(transaction)?;
     let mut rows = EventRows::new(transaction)?;
-    let mut sums: BTreeMap<(Grain, i64, i64, i64), Activity> = BTreeMap::new();
+    let mut activities = Activities::default();
     for request in requests {
         if request.row <= progress.cursors.row {
             continue;
@@ -270,144 +235,15 @@ fn add_events(
             continue;
         }
         for (ordinal, event) in (0_i64..).zip(&request.events) {
-            let Some(fact) = Fact::from_event(event, request.received_ms) else { continue };
-            let session = interner.session(fact.session.as_deref(), fact.time_ms)?;
-            let facet = interner.facet(&fact.facet)?;
-            rows.insert(&fact, (request.row, ordinal), session, facet)?;
-            let minute = fact.time_ms.div_euclid(MINUTE_MS);
-            for grain in Grain::ALL {
-                let key = (grain, grain.floor(minute), session, facet);
-                sums.entry(key).or_default().add(&fact.kind);
-            }
+            let Some(counted) = Fact::from_event(event, request.received_ms) else { continue };
+            let session = interner.session(counted.session.as_deref(), counted.time_ms)?;
+            let facet = interner.facet(&counted.facet)?;
+            rows.insert(&counted, (request.row, ordinal), session, facet)?;
+            activities.add(counted.time_ms.div_euclid(MINUTE_MS), session, facet, &counted.kind);
         }
     }
     interner.finish()?;
-    add_activity(transaction, sums)
-}
-
-fn add_activity(
-    transaction: &Transaction<'_>,
-    sums: BTreeMap<(Grain, i64, i64, i64), Activity>,
-) -> rusqlite::Result<()> {
-    let mut upsert = transaction.prepare(
-        "INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET
-           prompts = prompts + excluded.prompts,
-           requests = requests + excluded.requests,
-           errors = errors + excluded.errors,
-           tool_calls = tool_calls + excluded.tool_calls,
-           tool_failures = tool_failures + excluded.tool_failures,
-           cost_usd = cost_usd + excluded.cost_usd,
-           input_tokens = input_tokens + excluded.input_tokens,
-           output_tokens = output_tokens + excluded.output_tokens,
-           cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
-           cache_creation_tokens = cache_creation_tokens + excluded.cache_creation_tokens",
-    )?;
-    for ((grain, start, session, facet), sum) in sums {
-        upsert.execute(params![
-            grain.column(),
-            start,
-            session,
-            facet,
-            sum.prompts,
-            sum.requests,
-            sum.errors,
-            sum.tool_calls,
-            sum.tool_failures,
-            sum.cost_usd,
-            sum.input_tokens,
-            sum.output_tokens,
-            sum.cache_read_tokens,
-            sum.cache_creation_tokens
-        ])?;
-    }
-    Ok(())
-}
-
-/// The tables with one row an event.
-struct EventRows<'t> {
-    request: rusqlite::Statement<'t>,
-    error: rusqlite::Statement<'t>,
-    prompt: rusqlite::Statement<'t>,
-    tool_result: rusqlite::Statement<'t>,
-}
-
-impl<'t> EventRows<'t> {
-    fn new(transaction: &'t Transaction<'_>) -> rusqlite::Result<Self> {
-        let insert = |table: &str, values: &str| {
-            transaction.prepare(&format!("INSERT OR REPLACE INTO {table} VALUES ({values})"))
-        };
-        Ok(Self {
-            request: insert("request", "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?")?,
-            error: insert("api_error", "?, ?, ?, ?, ?, ?, ?, ?, ?")?,
-            prompt: insert("prompt", "?, ?, ?, ?, ?, ?, ?")?,
-            tool_result: insert("tool_result", "?, ?, ?, ?, ?, ?, ?, ?")?,
-        })
-    }
-
-    fn insert(
-        &mut self,
-        fact: &Fact,
-        (row, ordinal): (i64, i64),
-        session: i64,
-        facet: i64,
-    ) -> rusqlite::Result<()> {
-        let time_ms = fact.time_ms;
-        let prompt_id = fact.prompt_id.as_deref().map(PromptId);
-        match &fact.kind {
-            Kind::Request(request) => self.request.execute(params![
-                time_ms,
-                row,
-                ordinal,
-                session,
-                facet,
-                prompt_id,
-                request.cost_usd,
-                request.input_tokens,
-                request.output_tokens,
-                request.cache_read_tokens,
-                request.cache_creation_tokens,
-                request.duration_ms
-            ]),
-            Kind::Error { status_code, attempt, duration_ms } => self.error.execute(params![
-                time_ms,
-                row,
-                ordinal,
-                session,
-                facet,
-                prompt_id,
-                status_code,
-                attempt,
-                duration_ms
-            ]),
-            Kind::Prompt { length } => self
-                .prompt
-                .execute(params![time_ms, row, ordinal, session, facet, prompt_id, length]),
-            Kind::ToolResult { success, duration_ms } => self.tool_result.execute(params![
-                time_ms,
-                row,
-                ordinal,
-                session,
-                facet,
-                prompt_id,
-                success,
-                duration_ms
-            ]),
-        }?;
-        Ok(())
-    }
-}
-
-/// A prompt's id as it is stored: 16 bytes if it is a UUID (it is, unless it was hashed), else text.
-struct PromptId<'a>(&'a str);
-
-impl rusqlite::ToSql for PromptId<'_> {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        Ok(match uuid::Uuid::try_parse(self.0) {
-            Ok(uuid) => uuid.into_bytes().to_vec().into(),
-            Err(_) => self.0.into(),
-        })
-    }
+    activities.write(transaction)
 }
 
 /// Once a UTC day, by the agent's own clock as the rows carry it.

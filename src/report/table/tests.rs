@@ -1,6 +1,6 @@
 use super::*;
-use crate::report::answer::{Row, Tokens};
 use crate::report::question::Dimensions;
+use crate::report::row::{Row, Tokens};
 use crate::report::time::Clock;
 
 fn question(by: &[&str]) -> Question {
@@ -121,7 +121,7 @@ fn money_is_in_cents_and_small_money_is_not_nothing() {
         (999.999, "$1,000.00"),
         (0.01, "$0.01"),
         (0.0034, "$0.0034"),
-        (0.00001234, "$0.000012"),
+        (0.000_012_34, "$0.000012"),
         (0.000_000_001, "$0.000000001"),
         (-0.12, "-$0.12"),
         (-0.0034, "-$0.0034"),

@@ -1,0 +1,16 @@
+# What a change must pass before it is merged. CI runs the same.
+check: lint test
+
+# Formatting, lints, licences
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --locked -- -D warnings
+    cargo deny check
+
+# All tests. Those with real parts need `claude` and `prometheus`; see CONTRIBUTING.md
+test:
+    cargo test --locked
+
+# Everything from a clean Debian, as CI does it on Linux
+ci:
+    .ci/run
