@@ -10,6 +10,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PROTOCOL;
 use super::files;
+use super::identity::Identity;
 use super::notice::LaunchNotice;
 use crate::paths::Paths;
 
@@ -81,7 +83,7 @@ pub enum ControlError {
 
 /// Asks and waits for the answer, at most [`WAIT`] for each step.
 pub fn ask(paths: &Paths, request: Request) -> Result<Answer, ControlError> {
-    let socket = paths.control_socket();
+    let socket = socket(paths);
     let unreachable = |error: std::io::Error| ControlError::Unreachable {
         socket: socket.display().to_string(),
         why: files::words(&error),
@@ -99,9 +101,15 @@ pub fn ask(paths: &Paths, request: Request) -> Result<Answer, ControlError> {
     }
 }
 
+/// Where the agent says it is: another shell's runtime directory may not be this one's.
+fn socket(paths: &Paths) -> PathBuf {
+    let identity = Identity::read(paths).ok().flatten();
+    identity.map_or_else(|| paths.control_socket(), |identity| identity.control)
+}
+
 /// Whether somebody of this machine listens on the control socket.
 pub fn answers(paths: &Paths) -> bool {
-    UnixStream::connect(paths.control_socket()).is_ok()
+    UnixStream::connect(socket(paths)).is_ok()
 }
 
 /// Tells the agent of a launch. Never waits, and says nothing if it fails: it only enriches.
@@ -110,12 +118,12 @@ pub fn send_notice(paths: &Paths, notice: &LaunchNotice) {
 }
 
 fn try_send_notice(paths: &Paths, notice: &LaunchNotice) -> rustix::io::Result<()> {
-    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(paths.control_socket())?)?;
+    let stream = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::ioctl_fionbio(&stream, true)?;
+    rustix::net::connect(&stream, &SocketAddrUnix::new(socket(paths))?)?;
     let request = Request::Launch { notice: notice.clone() };
     // One write: it fits into the socket's buffer, where it waits for a worker that is still starting.
-    rustix::io::write(&socket, &encode(&RequestLine { protocol: PROTOCOL, request }))?;
+    rustix::io::write(&stream, &encode(&RequestLine { protocol: PROTOCOL, request }))?;
     Ok(())
 }
 

@@ -41,8 +41,8 @@ pub enum EnsureError {
     TimedOut,
     #[error("the token that the agent was started with is gone")]
     NoToken,
-    #[error("cannot start {}: {}", exe.display(), files::words(source))]
-    Spawn { exe: PathBuf, source: std::io::Error },
+    #[error("cannot start {}: {}", exe.display(), files::words(cause))]
+    Spawn { exe: PathBuf, cause: std::io::Error },
     #[error(transparent)]
     Bind(BindError),
     #[error(transparent)]
@@ -141,18 +141,17 @@ fn start(paths: &Paths, config: &Config) -> Result<Option<Endpoint>, EnsureError
     let sockets = sockets::bind(paths, &config.agent.listen, Vec::new())?;
     let addresses = sockets.addresses();
     let exe = spawn::own_exe()
-        .map_err(|source| EnsureError::Spawn { exe: PathBuf::from("ccotel"), source })?;
-    Identity::new(exe.clone(), addresses.clone()).write(paths)?;
+        .map_err(|cause| EnsureError::Spawn { exe: PathBuf::from("ccotel"), cause })?;
+    Identity::new(exe.clone(), addresses.clone(), paths.control_socket()).write(paths)?;
     let log = files::open_private(&paths.agent_log())?;
     spawn::start_holder(paths, &exe, &sockets, agent_lock, log)
-        .map_err(|source| EnsureError::Spawn { exe, source })?;
+        .map_err(|cause| EnsureError::Spawn { exe, cause })?;
     Ok(addresses.first().map(|&address| Endpoint { address, token }))
 }
 
-/// An agent that is older than this binary, or whose binary is gone, is replaced behind our back. A
-/// newer one is left alone, so that two installed versions do not take turns.
+/// An agent that should be replaced is, behind our back.
 fn hand_over_to_newer(paths: &Paths, identity: &Identity) {
-    if (is_older(identity) || !identity.exe.exists())
+    if needs_replacing(identity)
         && let Ok(exe) = spawn::own_exe()
     {
         // Fails open: the old agent goes on receiving.
@@ -160,7 +159,13 @@ fn hand_over_to_newer(paths: &Paths, identity: &Identity) {
     }
 }
 
-/// Whether this binary should take over from that agent.
+/// Whether that agent is older than this binary, or lost its binary or its control socket. A newer one
+/// is left alone, so that two installed versions do not take turns.
+pub fn needs_replacing(identity: &Identity) -> bool {
+    is_older(identity) || !identity.exe.exists() || !identity.control.exists()
+}
+
+/// Whether that agent is of an older version than this binary.
 pub fn is_older(identity: &Identity) -> bool {
     (identity.protocol, version_numbers(&identity.version)) < (PROTOCOL, version_numbers(VERSION))
 }
@@ -176,7 +181,8 @@ mod tests {
 
     #[test]
     fn only_an_older_agent_is_replaced() {
-        let mut identity = Identity::new("/usr/bin/ccotel".into(), Vec::new());
+        let mut identity =
+            Identity::new("/usr/bin/ccotel".into(), Vec::new(), "/run/control.sock".into());
         assert!(!is_older(&identity));
         identity.version = "0.0.9".into();
         assert!(is_older(&identity));

@@ -10,25 +10,25 @@ const STATE_BYTES_MAX: u64 = 64 * 1024;
 
 /// Something could not be done to a file.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}: {}", path.display(), words(source))]
+#[error("cannot {action} {}: {}", path.display(), words(cause))]
 pub struct FileError {
     pub action: &'static str,
     pub path: PathBuf,
-    #[source]
-    pub source: io::Error,
+    /// Told in words: not a source, which would be printed with its number.
+    pub cause: io::Error,
 }
 
 impl FileError {
     /// What the user can do about it.
     pub fn remedy(&self) -> &'static str {
-        match self.source.kind() {
+        match self.cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "make room on this disk, or set CCOTEL_DATA_DIR to a directory on another one"
             }
             io::ErrorKind::Unsupported => {
                 "this file system has no locks: set CCOTEL_DATA_DIR to a directory on a local disk"
             }
-            _ if self.source.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) => {
+            _ if self.cause.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) => {
                 "this file system has no locks: set CCOTEL_DATA_DIR to a directory on a local disk"
             }
             _ => "make it yours and writable, or set CCOTEL_DATA_DIR to a directory that is",
@@ -58,7 +58,7 @@ pub fn words(error: &io::Error) -> String {
 
 /// Attaches what was done to which file.
 pub fn at<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
-    move |source| FileError { action, path: path.to_path_buf(), source }
+    move |cause| FileError { action, path: path.to_path_buf(), cause }
 }
 
 /// A directory of ours alone: created 0700, or tightened to it. One that is shared by its nature (of
@@ -67,8 +67,8 @@ pub fn private_dir(path: &Path) -> Result<(), FileError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at("create", path))?;
     let metadata = fs::metadata(path).map_err(at("read", path))?;
     let refuse = |why: &str| {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
-        Err(FileError { action: "keep data in", path: path.to_path_buf(), source })
+        let cause = io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
+        Err(FileError { action: "keep data in", path: path.to_path_buf(), cause })
     };
     if metadata.uid() != rustix::process::getuid().as_raw() {
         return refuse("it belongs to another user");
@@ -107,9 +107,9 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
         file.write_all(content)?;
         fs::rename(&temporary, path)
     };
-    write().map_err(|source| {
+    write().map_err(|cause| {
         let _ = fs::remove_file(&temporary);
-        FileError { action: "write", path: path.to_path_buf(), source }
+        FileError { action: "write", path: path.to_path_buf(), cause }
     })
 }
 

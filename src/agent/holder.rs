@@ -33,7 +33,7 @@ const DRAIN_WAIT: Duration = Duration::from_secs(10);
 /// A worker that lived shorter died "fast".
 const FAST_DEATH: Duration = Duration::from_secs(10);
 /// So many fast deaths in a row are answered at once; then pauses begin.
-const FAST_DEATHS_FREE: u32 = 3;
+const FAST_DEATHS_FREE: u32 = 10;
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a starter that is at work is waited for.
@@ -64,7 +64,7 @@ pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Resu
         let _ = rustix::process::setsid();
     }
     let (lock, sockets, exe) = take_over(paths, listen)?;
-    let mut identity = Identity::new(exe, sockets.addresses());
+    let mut identity = Identity::new(exe, sockets.addresses(), paths.control_socket());
     identity.pid = Some(std::process::id());
     identity.write(paths)?;
     if !detached {
@@ -82,6 +82,9 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
     if let (Some(lock), Some(control)) = (inherited_lock(paths), inherited.control) {
         let configured = take_restart(paths).map(|restart| restart.listen).unwrap_or_default();
         let otlp = sockets::bind_otlp(paths, &configured, inherited.otlp)?;
+        // The end of a login session empties the runtime directory.
+        let control =
+            if paths.control_socket().exists() { control } else { sockets::bind_control(paths)? };
         return Ok((lock, Sockets { otlp, control }, exe));
     }
     files::private_dir(&paths.data_dir)?;
@@ -133,13 +136,15 @@ impl Holder<'_> {
             let started = Instant::now();
             let (asked, reason) = match self.start_worker() {
                 Ok(mut worker) => self.watch(&mut worker),
-                Err(error) => (None, format!("it could not be started: {error:#}")),
+                Err(error) => (None, Some(format!("it could not be started: {error:#}"))),
             };
             let asked = if asked.is_some() {
                 asked
             } else {
                 fast_deaths = if started.elapsed() < FAST_DEATH { fast_deaths + 1 } else { 0 };
-                self.note_death(reason, fast_deaths);
+                if let Some(reason) = reason {
+                    self.note_death(reason, fast_deaths);
+                }
                 self.pause(pause_after(fast_deaths))
             };
             match asked {
@@ -164,29 +169,31 @@ impl Holder<'_> {
         Ok(worker)
     }
 
-    /// Until the worker has died (with its reason) or somebody asks for something (worker drained).
-    fn watch(&mut self, worker: &mut Child) -> (Option<Request>, String) {
+    /// Until the worker has ended (with its reason, if nobody wanted that) or somebody asks for something (worker drained).
+    fn watch(&mut self, worker: &mut Child) -> (Option<Request>, Option<String>) {
         loop {
             match worker.try_wait() {
                 Ok(None) => {}
-                Ok(Some(status)) => return (None, words_of_death(worker, status)),
-                Err(error) => return (None, files::words(&error)),
+                // Drained: it wants to begin anew, or somebody sent it a signal.
+                Ok(Some(status)) if status.success() => return (None, None),
+                Ok(Some(status)) => return (None, Some(words_of_death(worker, status))),
+                Err(error) => return (None, Some(files::words(&error))),
             }
             if let Some(request) = self.signals.wait(None) {
                 let request = self.understand(request);
                 self.drain(worker);
-                return (Some(request), String::new());
+                return (Some(request), None);
             }
         }
     }
 
     /// The leash is let go and SIGTERM sent; what does not end in time is killed.
     fn drain(&mut self, worker: &mut Child) {
-        drop(worker.stdin.take());
-        if let Some(pid) = i32::try_from(worker.id()).ok().and_then(rustix::process::Pid::from_raw)
-        {
+        let pid = i32::try_from(worker.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
+        drop(worker.stdin.take());
         let deadline = Instant::now() + DRAIN_WAIT;
         while let Ok(None) = worker.try_wait() {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -291,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_keeps_dying_is_started_with_growing_pauses() {
-        let pauses: Vec<_> = (1..=12).map(|deaths| pause_after(deaths).as_millis()).collect();
-        assert_eq!(pauses, [0, 0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+        let pauses: Vec<_> = (9..=19).map(|deaths| pause_after(deaths).as_millis()).collect();
+        assert_eq!(pauses, [0, 0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
     }
 }

@@ -23,6 +23,8 @@ pub struct Identity {
     pub exe: PathBuf,
     /// Where OTLP is received; the first is what Claude Code is told.
     pub addresses: Vec<SocketAddr>,
+    /// The control socket: with one data directory, two shells may see two runtime directories.
+    pub control: PathBuf,
     pub started: jiff::Timestamp,
     /// The machine's name: the data directory may be on a network file system.
     pub host: String,
@@ -45,12 +47,13 @@ pub struct Death {
 }
 
 impl Identity {
-    pub fn new(exe: PathBuf, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(exe: PathBuf, addresses: Vec<SocketAddr>, control: PathBuf) -> Self {
         Self {
             version: VERSION.to_owned(),
             protocol: PROTOCOL,
             exe,
             addresses,
+            control,
             started: jiff::Timestamp::now(),
             host: host(),
             pid: None,
@@ -122,7 +125,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let paths = paths(root.path());
         let first = r#"{"version":"0.1.0","protocol":1,"exe":"/usr/bin/ccotel",
-            "addresses":["127.0.0.1:14318"],"started":"2026-11-21T09:00:00Z","host":"laptop","pid":42,
+            "addresses":["127.0.0.1:14318"],"control":"/run/user/1/ccotel/control.sock","started":"2026-11-21T09:00:00Z","host":"laptop","pid":42,
             "later":"keys are ignored"}"#;
         std::fs::write(paths.agent_json(), first).unwrap();
         let identity = Identity::read(&paths).unwrap().unwrap();

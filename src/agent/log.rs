@@ -61,7 +61,7 @@ impl RotatingLog {
         if fs::metadata(&self.path).is_ok_and(|current| current.ino() == own.ino()) {
             fs::rename(&self.path, rotated(&self.path))?;
         }
-        self.file = files::open_private(&self.path).map_err(|error| error.source)?;
+        self.file = files::open_private(&self.path).map_err(|error| error.cause)?;
         Ok(())
     }
 }

@@ -43,7 +43,7 @@ pub enum Restarted {
 
 /// Ends `stop --stay`, and makes sure that an agent runs and answers.
 pub fn start(paths: &Paths, config: &Config) -> anyhow::Result<Started> {
-    files::remove(&paths.stay_file())?;
+    files::remove(&paths.stay_file()).map_err(|error| told(&error.into()))?;
     let before = ensure::running(paths).map_err(|error| told(&error))?;
     ensure::ensure(paths, config).map_err(|error| told(&error))?;
     let identity = ready(paths)?;
@@ -78,12 +78,12 @@ pub fn stop(paths: &Paths, stay: bool) -> anyhow::Result<bool> {
 
 /// Replaces the agent by this binary, without refusing a connection; starts one where none runs.
 pub fn restart(paths: &Paths, config: &Config, if_older: bool) -> anyhow::Result<Restarted> {
-    files::private_dir(&paths.data_dir)?;
+    files::private_dir(&paths.data_dir).map_err(|error| told(&error.into()))?;
     let start_lock = lock::take(&paths.start_lock(), START_LOCK_WAIT)?
         .context("the agent is being started or restarted elsewhere; try again in a moment")?;
     if lock::is_held(&paths.agent_lock())? {
         let before = ready(paths)?;
-        if if_older && !ensure::is_older(&before) && before.exe.exists() {
+        if if_older && !ensure::needs_replacing(&before) {
             return Ok(Restarted::NotNeeded);
         }
         if let Some(now) = hand_over(paths, config, &before)? {

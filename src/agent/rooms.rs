@@ -2,24 +2,29 @@
 //!
 //! The worker's life (locks, signals, control, reload) is in `worker`; this is all it knows of the rest.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
-use super::status::{RecordCounts, SessionCounts};
+use super::status::{RecordCounts, SessionCounts, Warning};
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager};
 use crate::paths::Paths;
-use crate::receive::{self, Admission, Door, Sample, Token};
+use crate::receive::{self, Admission, Door, Kind, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
 use crate::store::{self, Clock};
 use crate::tags::git;
+
+/// Unknown names that are shown; a new Claude Code adds a few.
+const UNKNOWN_SHOWN_MAX: usize = 12;
 
 /// What the rooms say about themselves for `status`.
 #[derive(Debug, Default)]
@@ -30,8 +35,7 @@ pub struct Facts {
     pub destinations: Vec<serde_json::Value>,
     pub install_id: String,
     pub series: u64,
-    /// In words, with what to do.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }
 
 /// Everything that a record passes through.
@@ -127,25 +131,23 @@ impl Rooms {
         self.recorder.launches().notice(notice.clone(), Instant::now());
     }
 
-    /// Whether a record with this launch id has been received.
-    pub fn was_heard(&self, launch_id: &str) -> bool {
-        !self
-            .recorder
-            .launches()
-            .silent(Duration::ZERO, Instant::now())
-            .iter()
-            .any(|notice| notice.id == launch_id)
+    /// Ids of known launches of which no record has been received.
+    pub fn unheard(&self) -> HashSet<String> {
+        let silent = self.recorder.launches().silent(Duration::ZERO, Instant::now());
+        silent.into_iter().map(|notice| notice.id).collect()
     }
 
     pub async fn facts(&self) -> Facts {
         let stats = self.store.stats().await.unwrap_or_default();
         let counts = self.door.counts();
-        let mut warnings = stats.warnings;
-        warnings.extend(unknown(&self.recorder));
+        let stored = stats.warnings.into_iter().map(|what| warning(what, ""));
+        let mut warnings: Vec<_> = stored.collect();
+        warnings.extend(unknown(&self.recorder.unknown()));
         warnings.extend(self.history.problem().map(|problem| {
-            format!("the history is behind: {problem}; `ccotel agent restart` opens it again")
+            let what = format!("the history is behind: {problem}");
+            warning(what, "nothing is lost; `ccotel agent restart` opens it again")
         }));
-        warnings.extend(self.door.troubles().into_iter().map(|trouble| trouble.what));
+        warnings.extend(self.door.troubles().iter().map(of_trouble));
         Facts {
             sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
             records: RecordCounts {
@@ -218,10 +220,38 @@ fn git_facts(directory: &Path) -> Option<GitFacts> {
     Some(GitFacts { repository: facts.repository, branch: facts.branch, worktree: facts.worktree })
 }
 
-fn unknown(recorder: &Recorder) -> Option<String> {
-    let names = recorder.unknown();
+/// Whether a change needs the store to be opened again.
+pub fn needs_new_store(before: &Config, after: &Config) -> bool {
+    let of_the_store = |config: &Config| (config.agent.max_disk_bytes, config.agent.history_days);
+    of_the_store(before) != of_the_store(after)
+}
+
+fn warning(what: impl Into<String>, remedy: &str) -> Warning {
+    Warning { at: Timestamp::now(), what: what.into(), remedy: remedy.to_owned() }
+}
+
+fn of_trouble(trouble: &receive::Trouble) -> Warning {
+    let remedy = match trouble.kind {
+        Kind::Denied => "if this was one of your sessions, start it again with `ccotel claude`",
+        Kind::Malformed => {
+            "if this was Claude Code, update ccotel; other programs belong elsewhere"
+        }
+        Kind::Refused => "Claude Code tries again for some seconds; see that the disk has room",
+        Kind::Misdirected => "",
+    };
+    let at = Timestamp::try_from(trouble.at).unwrap_or_default();
+    Warning { at, ..warning(format!("a request was turned away: {}", trouble.what), remedy) }
+}
+
+fn unknown(names: &[String]) -> Option<Warning> {
+    let shown = names.iter().take(UNKNOWN_SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let more = if names.len() > UNKNOWN_SHOWN_MAX { ", …" } else { "" };
     (!names.is_empty()).then(|| {
-        format!("Claude Code sends what this ccotel does not know, treated as content: {}; a newer ccotel may know it", names.join(", "))
+        warning(
+            format!("Claude Code sends what this ccotel does not know: {shown}{more}"),
+            "it is treated as content, so it stays out unless the level is full; a newer ccotel may \
+             know it",
+        )
     })
 }
 

@@ -42,8 +42,8 @@ pub struct Sockets {
 /// No socket could be had.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("cannot listen on {address}: {}", files::words(source))]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot listen on {address}: {}", files::words(cause))]
+    Listen { address: SocketAddr, cause: io::Error },
     #[error("another agent, with another data directory, answers on {0}")]
     ControlTaken(String),
     #[error(transparent)]
@@ -91,7 +91,7 @@ pub fn bind_otlp(
                 bound => bound?,
             },
         };
-        let actual = socket.local_addr().map_err(|source| BindError::Listen { address, source })?;
+        let actual = socket.local_addr().map_err(|cause| BindError::Listen { address, cause })?;
         kept.insert(address, actual);
         sockets.push(socket);
     }
@@ -120,7 +120,7 @@ fn bind_one(
         match bind_patiently(paths, address) {
             Ok(socket) => return Ok(socket),
             // A port below 1024 is refused in another way than a busy one; a free one serves both.
-            Err(error) => last = Some(BindError::Listen { address, source: error }),
+            Err(error) => last = Some(BindError::Listen { address, cause: error }),
         }
     }
     Err(last.expect("at least the configured address was tried"))

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use jiff::Timestamp;
+use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, getppid, kill_process, test_kill_process};
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,6 +63,8 @@ pub fn run(paths: &Paths) -> Exit {
 fn prepare_and_work(paths: &Paths) -> anyhow::Result<()> {
     let inherited = sockets::inherit().context("cannot use the holder's sockets")?;
     let control = inherited.control.context("started without sockets; use `ccotel agent run`")?;
+    // Whatever is created from here on, by SQLite too, is the user's alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     log::start(paths)?;
     let lock = lock::take(&paths.worker_lock(), PREDECESSOR_WAIT)?
         .context("the worker before this one does not end; `ccotel agent restart` tries again")?;
@@ -91,6 +94,8 @@ struct Worker {
     watch_warning: RefCell<Option<Warning>>,
     config: RefCell<Config>,
     reload: Notify,
+    /// The configuration changed in a way that a new worker is needed for.
+    renew: Notify,
     launched: Notify,
 }
 
@@ -119,6 +124,7 @@ async fn work(
         watch_warning: RefCell::default(),
         config: RefCell::new(config),
         reload: Notify::new(),
+        renew: Notify::new(),
         launched: Notify::new(),
     });
     let stop = CancellationToken::new();
@@ -131,7 +137,8 @@ async fn work(
     let why = tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
-        () = leash.let_go() => "the holder is gone",
+        () = leash.let_go() => "the holder let go",
+        () = worker.renew.notified() => "the store is opened anew, with a changed configuration",
     };
     tracing::info!("draining: {why}");
     stop.cancel();
@@ -206,7 +213,9 @@ impl Worker {
     }
 
     fn look(&self) {
-        self.sessions.borrow_mut().look(SystemTime::now(), is_alive, |id| self.rooms.was_heard(id));
+        let unheard = self.rooms.unheard();
+        let was_heard = |id: &str| !unheard.contains(id);
+        self.sessions.borrow_mut().look(SystemTime::now(), is_alive, was_heard);
     }
 
     async fn answer(self: Rc<Self>, request: Request) -> Answer {
@@ -298,9 +307,7 @@ fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.destinations = facts.destinations;
     status.install_id = Some(facts.install_id);
     status.series = Some(facts.series);
-    let at = Timestamp::now();
-    let warnings = facts.warnings.into_iter();
-    status.warnings.extend(warnings.map(|what| Warning { at, what, remedy: String::new() }));
+    status.warnings.extend(facts.warnings);
 }
 
 fn start_watching(paths: &Paths) -> Result<ConfigWatch, Warning> {

@@ -11,6 +11,7 @@ use crate::agent::identity::Identity;
 use crate::agent::signals::Signals;
 use crate::agent::status::{Status, Warning};
 use crate::exit::Exit;
+use crate::launch::problems;
 use crate::paths::Paths;
 
 mod screen;
@@ -125,6 +126,10 @@ fn unknown(error: &EnsureError) -> Warning {
 }
 
 /// What went wrong at launches, kept since nobody could have seen it then.
-fn launch_problems(_paths: &Paths) -> Vec<Warning> {
-    Vec::new()
+fn launch_problems(paths: &Paths) -> impl Iterator<Item = Warning> {
+    problems::recent(paths).into_iter().map(|problem| Warning {
+        at: problem.at,
+        what: format!("at a launch: {}", problem.what),
+        remedy: problem.remedy,
+    })
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{Warning, Worker};
 use crate::agent::files::{self, FileError};
+use crate::agent::rooms;
 use crate::config::{self, Config, PrivacyConfig};
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
@@ -41,6 +42,9 @@ impl Worker {
             Ok(config) if config == *self.config.borrow() => {}
             Ok(config) => {
                 self.rooms.apply(&config).await;
+                if rooms::needs_new_store(&self.config.borrow(), &config) {
+                    self.renew.notify_one();
+                }
                 *self.config.borrow_mut() = config;
                 remember(&self.paths);
                 tracing::info!("a changed configuration is in force");

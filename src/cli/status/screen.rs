@@ -217,11 +217,15 @@ fn seconds_words(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
     let seconds = seconds.max(0.0) as u64;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let with_rest = |rest: u64, unit: &str| match rest {
+        0 => String::new(),
+        rest => format!(" {rest} {unit}"),
+    };
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {} min", minutes % 60),
-        (days, hours, _) => format!("{days} d {} h", hours % 24),
+        (0, hours, minutes) => format!("{hours} h{}", with_rest(minutes % 60, "min")),
+        (days, hours, _) => format!("{days} d{}", with_rest(hours % 24, "h")),
     }
 }
 

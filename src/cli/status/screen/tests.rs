@@ -56,7 +56,27 @@ fn trouble_is_said_in_words_with_what_to_do() {
     let mut before = status.clone();
     before.destinations[1]["delivered"] = json!(0);
     let earlier = "2026-11-21T11:59:59Z".parse().unwrap();
-    insta::assert_snapshot!(draw(&status, Some((earlier, &before)), now()), @"");
+    insta::assert_snapshot!(draw(&status, Some((earlier, &before)), now()), @r"
+    Agent 0.1.0 has been running for 5 h 12 min, pid 123
+      listens on  127.0.0.1:14318
+      sessions    1 active, 4 today
+      records     9,000 received; 3 sent twice by Claude Code and counted once
+      on disk     3.0 MiB in /home/a/.local/share/ccotel
+
+    Destinations
+      team-prom (prometheus): in order
+        8,997 delivered, last success 3 s ago
+      logs (loki): not reachable for now, is tried again by itself
+        100 delivered
+        last error: connection refused by loki.example.com
+        waiting: 1,200 records (244.1 KiB), the oldest for 3 h; 100 a second, done in about 12 s
+        next try in 2 min; `ccotel retry logs` now
+        7 records older than the backend accepts; kept here for reports only
+
+    Warnings
+      ! the configuration is invalid (1 h ago)
+        correct it
+    ");
 }
 
 #[test]
