@@ -12,8 +12,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use ccotel::config::Accept;
 use ccotel::receive::{self, Admission, Door, Token};
-use ccotel::record::Recorder;
+use ccotel::record::{PrivacyLevel, Recorder, Settings};
 use ccotel::store::handle::{Command, Handle, Ingested};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
@@ -68,7 +69,7 @@ fn message() -> anyhow::Result<ExportLogsServiceRequest> {
 
 /// What of a request is not sockets.
 fn steps(requests: usize, protobuf: &[u8], json: &[u8]) -> anyhow::Result<()> {
-    let recorder = Recorder;
+    let recorder = recorder();
     step("hash", requests, || black_box(blake3::hash(black_box(protobuf))));
     step("decode protobuf", requests, || ExportLogsServiceRequest::decode(black_box(protobuf)));
     step("decode JSON", requests, || receive::json::logs(black_box(json)));
@@ -135,7 +136,7 @@ impl Server {
         let run = async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
             ready.send(listener.local_addr()?)?;
-            let door = Arc::new(Door::new(Arc::new(Recorder), store(), admission()?));
+            let door = Arc::new(Door::new(Arc::new(recorder()), store(), admission()?));
             tokio::spawn(receive::serve(vec![listener], door, CancellationToken::new()));
             while let Some(reply) = asked.recv().await {
                 drop(reply.send(cpu_ns()));
@@ -196,4 +197,14 @@ fn cpu_ns() -> anyhow::Result<u64> {
     let path = "/proc/thread-self/schedstat";
     let text = std::fs::read_to_string(path).with_context(|| format!("{path} (Linux only)"))?;
     Ok(text.split(' ').next().unwrap_or_default().parse()?)
+}
+
+fn recorder() -> Recorder {
+    Recorder::new(Settings {
+        level: PrivacyLevel::Standard,
+        email_hashed: false,
+        accept: Accept::ClaudeCode,
+        tags: Vec::new(),
+        install_key: [7; 32],
+    })
 }

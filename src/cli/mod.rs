@@ -47,7 +47,7 @@ pub enum Command {
     /// Where the configuration is, what it says, and whether it is valid
     Config(config::Args),
     /// Forward to a backend: checks the address, then writes config.toml
-    Connect(connect::Args),
+    Connect(Box<connect::Args>),
     /// Stop forwarding to a backend
     Disconnect(disconnect::Args),
     /// Try a waiting or parked destination now

@@ -46,15 +46,33 @@ impl ConfigFile {
         names.map(str::to_owned).collect()
     }
 
+    /// `[privacy] level` as this file states it, or the default.
+    pub fn privacy_level(&self) -> PrivacyLevel {
+        let level = self.document.get("privacy").and_then(|privacy| privacy.get("level")?.as_str());
+        match level {
+            Some("minimal") => PrivacyLevel::Minimal,
+            Some("full") => PrivacyLevel::Full,
+            _ => PrivacyLevel::default(),
+        }
+    }
+
     /// Adds a `[[destination]]` at the end of those there are.
     pub fn add_destination(&mut self, config: &DestinationConfig) -> Result<(), EditError> {
+        let trailing = self.document.trailing().as_str().unwrap_or_default().to_owned();
         let tables = self
             .document
             .entry("destination")
             .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()))
             .as_array_of_tables_mut()
             .ok_or_else(|| EditError::NotTables { path: self.path.clone() })?;
-        tables.push(destination_table(config));
+        let mut table = destination_table(config);
+        // Comments at the end of the file stay above what is added.
+        let trailing = trailing.trim_end();
+        if !trailing.is_empty() {
+            table.decor_mut().set_prefix(format!("{trailing}\n\n"));
+        }
+        tables.push(table);
+        self.document.set_trailing("");
         Ok(())
     }
 
@@ -246,6 +264,18 @@ mod tests {
         assert!(file.remove_destination("new"));
         assert!(!file.remove_destination("new"));
         assert_eq!(file.to_string().trim_end(), WRITTEN_BY_HAND.trim_end());
+    }
+
+    #[test]
+    fn comments_at_the_end_stay_above_what_is_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        for text in ["# mine\n", "[tags]\nteam = \"a\"\n# the end\n"] {
+            std::fs::write(&path, text).unwrap();
+            let mut file = ConfigFile::open(&path).unwrap();
+            file.add_destination(&destination("new")).unwrap();
+            assert!(file.to_string().starts_with(&format!("{text}\n[[destination]]")), "{file}");
+        }
     }
 
     #[test]

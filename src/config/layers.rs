@@ -11,12 +11,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::Config;
 use super::destination::DestinationConfig;
 use super::limits::{CONFIG_FILE_BYTES_MAX, DESTINATIONS_MAX};
 use super::problem::Problem;
 use super::shape::{self, Shape};
 use super::table::At;
-use super::Config;
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
 

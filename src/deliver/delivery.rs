@@ -84,7 +84,7 @@ impl Delivery {
     }
 
     /// What to send next; none once everything has its fate.
-    pub fn next(&mut self) -> Option<&Content> {
+    pub fn next_part(&mut self) -> Option<&Content> {
         while self.parts.front().is_some_and(|part| count(&part.content) == 0) {
             self.parts.pop_front();
         }

@@ -6,6 +6,7 @@
 //! stream, time, line and metadata it has already, and so a push may be repeated.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use prost::Message;
 
@@ -110,7 +111,7 @@ fn quoted(value: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             control if control.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
+                write!(quoted, "\\u{:04x}", u32::from(control)).expect("a String takes everything");
             }
             other => quoted.push(other),
         }
@@ -164,10 +165,10 @@ fn metadata(event: &Event) -> Vec<(String, String)> {
 }
 
 fn free_name(entries: &[(String, String)], name: &str) -> String {
-    (2..)
+    (2..=entries.len() + 2)
         .map(|number| format!("{name}_{number}"))
         .find(|candidate| entries.iter().all(|(taken, _)| taken != candidate))
-        .expect("there are more numbers than entries")
+        .expect("there are more candidates than entries")
 }
 
 /// `session.id` → `session_id`: letters, digits and `_`, not beginning with a digit.

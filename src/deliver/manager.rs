@@ -21,7 +21,14 @@ pub struct Manager {
     clock: Clock,
     running: AsyncMutex<BTreeMap<String, Running>>,
     /// What was learned about a backend outlives a change of its other settings.
-    negotiations: Mutex<Vec<(String, Protocol, Arc<Mutex<Negotiation>>)>>,
+    negotiations: Mutex<Vec<Negotiated>>,
+}
+
+/// What is known about the backend at a URL.
+struct Negotiated {
+    url: String,
+    protocol: Protocol,
+    negotiation: Arc<Mutex<Negotiation>>,
 }
 
 struct Running {
@@ -145,13 +152,17 @@ impl Manager {
         let mut negotiations = self.negotiations.lock().unwrap_or_else(PoisonError::into_inner);
         let known = negotiations
             .iter()
-            .find(|(url, protocol, _)| *url == config.url && *protocol == config.protocol);
-        if let Some((_, _, known)) = known {
-            return Arc::clone(known);
+            .find(|known| known.url == config.url && known.protocol == config.protocol);
+        if let Some(known) = known {
+            return Arc::clone(&known.negotiation);
         }
-        let new = Arc::new(Mutex::new(Negotiation::new(config.protocol)));
-        negotiations.push((config.url.clone(), config.protocol, Arc::clone(&new)));
-        new
+        let negotiation = Arc::new(Mutex::new(Negotiation::new(config.protocol)));
+        negotiations.push(Negotiated {
+            url: config.url.clone(),
+            protocol: config.protocol,
+            negotiation: Arc::clone(&negotiation),
+        });
+        negotiation
     }
 }
 

@@ -119,7 +119,8 @@ fn judge(
         403 => wrong(format!(
             "{place} does not allow this (status 403): check the credentials, and --tenant"
         )),
-        404 | 405 if mentions(answer, "web.enable-remote-write-receiver") => wrong(format!(
+        // Up to 2.5x it names a flag there that has another name since 2.33.
+        404 | 405 if mentions(answer, "remote-write-receiver") => wrong(format!(
             "Prometheus at {place} does not take remote_write: \
              start it with --web.enable-remote-write-receiver"
         )),
@@ -177,7 +178,7 @@ mod tests {
             Failure::Unreachable { place: "h:1/x".into(), why: "the connection was refused" };
         let tls = Failure::Tls { place: "h:1/x".into(), why: "its certificate has expired".into() };
         let prometheus_404 =
-            "remote write receiver needs to be enabled with --web.enable-remote-write-receiver";
+            "remote write receiver needs to be enabled with --enable-feature=remote-write-receiver";
         let table = [
             (Prometheus, RemoteWrite1, Ok(answer(204, &[], "")), Reachable, "takes data"),
             (

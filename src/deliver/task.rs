@@ -171,7 +171,10 @@ impl Task {
         self.negotiation().observe(request.wire, &outcome, Instant::now());
         self.apply(index, outcome, request);
         // Settled at once, so that what was taken is not sent again after a stop.
-        if self.lanes[index].delivery.as_mut().is_some_and(|delivery| delivery.next().is_none())
+        if self.lanes[index]
+            .delivery
+            .as_mut()
+            .is_some_and(|delivery| delivery.next_part().is_none())
             && let Err(refused) = self.settle(index).await
         {
             return self.store_failed(index, &refused);
@@ -211,7 +214,7 @@ impl Task {
             delivery.keep_within_loki_limits(now_ms);
         }
         let install_id = &*self.install_id;
-        Some(match (delivery.next()?, wire) {
+        Some(match (delivery.next_part()?, wire) {
             (Content::Samples(series), Some(Wire::RemoteWrite2)) => remote_write_v2::encode(series),
             (Content::Samples(series), Some(_)) => remote_write_v1::encode(series),
             (Content::Samples(series), None) => otlp::metrics::encode(series, install_id),
@@ -226,7 +229,7 @@ impl Task {
     }
 
     fn records_in_flight(&mut self, index: usize) -> u64 {
-        self.lanes[index].delivery.as_mut().and_then(Delivery::next).map_or(0, count)
+        self.lanes[index].delivery.as_mut().and_then(Delivery::next_part).map_or(0, count)
     }
 
     /// None if the task was stopped before there was an outcome: the batch stays frozen.

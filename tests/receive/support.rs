@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ccotel::config::Accept;
 use ccotel::receive::{self, Admission, Counts, Door, Limits, Token};
-use ccotel::record::Recorder;
+use ccotel::record::{PrivacyLevel, Recorder, Settings};
 use ccotel::store::handle::{Command, Handle, Ingest, Ingested, Refused, SeriesValue, StoreStats};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
@@ -155,7 +156,13 @@ impl Agent {
 }
 
 fn recorder() -> Arc<Recorder> {
-    Arc::new(Recorder)
+    Arc::new(Recorder::new(Settings {
+        level: PrivacyLevel::Standard,
+        email_hashed: false,
+        accept: Accept::ClaudeCode,
+        tags: Vec::new(),
+        install_key: [7; 32],
+    }))
 }
 
 pub fn admission() -> Admission {

@@ -16,12 +16,15 @@ use crate::record::{Event, Value};
 /// As Claude Code names it.
 const SCOPE: &str = "com.anthropic.claude_code.events";
 
+/// Service name and tags: what one resource stands for.
+type Origin<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+
 /// The export of these events: one resource a service and set of tags, records in order of time.
 ///
 /// Body and attributes are as Claude Code sends them, with `ccotel.event_id` beside them for
 /// backends that do not recognise a record they have already.
 pub fn encode(events: &[Event], install_id: &str, kind: DestinationType) -> Encoded {
-    let mut groups: BTreeMap<(&str, Vec<(&str, &str)>), Vec<&Event>> = BTreeMap::new();
+    let mut groups: BTreeMap<Origin<'_>, Vec<&Event>> = BTreeMap::new();
     for event in events {
         let tags = event.tags.iter().map(|(name, value)| (&**name, &**value)).collect();
         groups.entry((&event.service, tags)).or_default().push(event);

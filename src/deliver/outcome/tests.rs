@@ -20,8 +20,8 @@ fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &[u8]) ->
     Answer { status, headers, body: body.to_vec() }
 }
 
-fn meaning(wire: Wire, result: Result<Answer, Failure>, negotiation: Negotiation) -> Outcome {
-    classify(Sent { wire, records: 10 }, &result, negotiation, "host:9090/write", NOW_MS)
+fn meaning(wire: Wire, result: &Result<Answer, Failure>, negotiation: Negotiation) -> Outcome {
+    classify(Sent { wire, records: 10 }, result, negotiation, "host:9090/write", NOW_MS)
 }
 
 /// The name of an outcome, and the number in it.
@@ -52,7 +52,7 @@ fn every_status_has_one_meaning() {
     for wire in [Wire::RemoteWrite1, Wire::LokiPush, Wire::OtlpLogs] {
         for (statuses, expected) in table {
             for status in *statuses {
-                let outcome = meaning(wire, Ok(answer(*status, &[], b"")), Negotiation::Unknown);
+                let outcome = meaning(wire, &Ok(answer(*status, &[], b"")), Negotiation::Unknown);
                 assert_eq!(short(&outcome).0, *expected, "{wire:?} {status}");
             }
         }
@@ -71,7 +71,7 @@ fn no_answer_is_tried_again_and_a_wrong_setup_parked() {
         (Failure::Setup("cannot read".to_owned()), "park"),
     ];
     for (failure, expected) in table {
-        let outcome = meaning(Wire::LokiPush, Err(failure.clone()), Negotiation::Unknown);
+        let outcome = meaning(Wire::LokiPush, &Err(failure.clone()), Negotiation::Unknown);
         assert_eq!(short(&outcome).0, expected, "{failure:?}");
     }
 }
@@ -81,7 +81,8 @@ fn remote_write_2_is_trusted_by_its_headers_only() {
     let one = Instant::now();
     let (unknown, v2, v1) = (Negotiation::Unknown, Negotiation::V2, Negotiation::V1 { since: one });
     let fixed = Negotiation::Fixed(Version::V2);
-    let table: &[(u16, Option<&'static str>, Negotiation, (&str, u64))] = &[
+    type Row = (u16, Option<&'static str>, Negotiation, (&'static str, u64));
+    let table: &[Row] = &[
         (204, Some("10"), unknown, ("accepted", 0)),
         (204, Some("7"), unknown, ("accepted", 3)),
         (204, Some("99"), unknown, ("accepted", 0)),
@@ -100,7 +101,8 @@ fn remote_write_2_is_trusted_by_its_headers_only() {
     ];
     for (status, written, negotiation, expected) in table {
         let headers: Vec<_> = written.iter().map(|written| (WRITTEN, *written)).collect();
-        let outcome = meaning(Wire::RemoteWrite2, Ok(answer(*status, &headers, b"")), *negotiation);
+        let outcome =
+            meaning(Wire::RemoteWrite2, &Ok(answer(*status, &headers, b"")), *negotiation);
         assert_eq!(short(&outcome), *expected, "{status} {written:?} {negotiation:?}");
     }
 }
@@ -112,12 +114,13 @@ fn a_web_page_is_no_success() {
         (&[], b"\n <!DOCTYPE HTML><html>"),
         (&[("content-type", "text/plain")], b"<HTML>"),
     ] {
-        let outcome = meaning(Wire::LokiPush, Ok(answer(200, headers, body)), Negotiation::Unknown);
+        let outcome =
+            meaning(Wire::LokiPush, &Ok(answer(200, headers, body)), Negotiation::Unknown);
         let Outcome::Park { why } = outcome else { panic!("{outcome:?}") };
         assert!(why.contains("a web page answered"), "{why}");
     }
     let empty = answer(204, &[("content-type", "text/html")], b"");
-    assert_eq!(short(&meaning(Wire::LokiPush, Ok(empty), Negotiation::Unknown)).0, "accepted");
+    assert_eq!(short(&meaning(Wire::LokiPush, &Ok(empty), Negotiation::Unknown)).0, "accepted");
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn retry_after_is_obeyed_in_both_forms() {
     for (value, seconds) in [("7", 7), ("Sat, 21 Nov 2026 12:00:30 GMT", 30), ("9999", 900)] {
         for (status, expected) in [(503, "retry"), (429, "slow down")] {
             let busy = answer(status, &[("retry-after", value)], b"");
-            let outcome = meaning(Wire::RemoteWrite1, Ok(busy), Negotiation::Unknown);
+            let outcome = meaning(Wire::RemoteWrite1, &Ok(busy), Negotiation::Unknown);
             assert_eq!(short(&outcome), (expected, seconds), "{status} {value}");
         }
     }
@@ -140,7 +143,7 @@ fn partial_success_is_counted() {
         }),
     }
     .encode_to_vec();
-    let outcome = meaning(Wire::OtlpLogs, Ok(answer(200, &[], &body)), Negotiation::Unknown);
+    let outcome = meaning(Wire::OtlpLogs, &Ok(answer(200, &[], &body)), Negotiation::Unknown);
     assert_eq!(
         outcome,
         Outcome::Accepted { refused: 4, status: 200, answer: "too old".to_owned() }
@@ -151,20 +154,20 @@ fn partial_success_is_counted() {
 fn words_are_kept_short_and_without_credentials() {
     let long = "é".repeat(5000);
     let refused =
-        meaning(Wire::LokiPush, Ok(answer(400, &[], long.as_bytes())), Negotiation::Unknown);
+        meaning(Wire::LokiPush, &Ok(answer(400, &[], long.as_bytes())), Negotiation::Unknown);
     let Outcome::Refused { answer: words, .. } = refused else { panic!("{refused:?}") };
     assert!(words.len() <= ANSWER_BYTES_MAX && words.starts_with('é'));
 
     let busy = meaning(
         Wire::LokiPush,
-        Ok(answer(503, &[], b"\n ring is empty \nsecond line")),
+        &Ok(answer(503, &[], b"\n ring is empty \nsecond line")),
         Negotiation::Unknown,
     );
     let Outcome::Retry { why, .. } = busy else { panic!("{busy:?}") };
     assert_eq!(why, "host:9090/write cannot take data now (status 503): ring is empty");
 
     let moved = answer(302, &[("location", "https://login.example/?token=secret")], b"");
-    let moved = meaning(Wire::LokiPush, Ok(moved), Negotiation::Unknown);
+    let moved = meaning(Wire::LokiPush, &Ok(moved), Negotiation::Unknown);
     let Outcome::Park { why } = moved else { panic!("{moved:?}") };
     assert!(why.contains("https://login.example/") && !why.contains("secret"), "{why}");
 }

@@ -1,0 +1,21 @@
+//! Delivery against scripted backends, and against a real Prometheus where there is one.
+
+mod connect;
+mod faults;
+mod formats;
+mod prometheus;
+mod server;
+mod setup;
+mod store;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let trials: Vec<Trial> =
+        [faults::trials(), formats::trials(), connect::trials(), prometheus::trials()]
+            .into_iter()
+            .flatten()
+            .collect();
+    libtest_mimic::run(&arguments, trials).exit();
+}

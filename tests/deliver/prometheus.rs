@@ -1,0 +1,157 @@
+//! Against a real Prometheus: the one on PATH, or named by `CCOTEL_TEST_PROMETHEUS`.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ccotel::config::destination::{DestinationConfig, DestinationType};
+use ccotel::deliver::Manager;
+use ccotel::deliver::probe::{Found, probe};
+use ccotel::deliver::status::State;
+use ccotel::store::handle::{Content, Lane};
+use libtest_mimic::Trial;
+
+use super::setup::{INSTALL, destination, running, series, status_when, trial};
+use super::store::Store;
+
+const READY_DEADLINE: Duration = Duration::from_secs(60);
+
+pub fn trials() -> Vec<Trial> {
+    let there = binary().is_some();
+    [
+        trial("prometheus::takes_data_and_gives_it_back", delivered),
+        trial("prometheus::a_sample_that_is_too_old_costs_only_itself", too_old),
+        trial("prometheus::without_its_receiver_is_told_so", not_enabled),
+    ]
+    .map(|trial| trial.with_ignored_flag(!there))
+    .into()
+}
+
+fn binary() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("CCOTEL_TEST_PROMETHEUS") {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join("prometheus")).find(|file| file.is_file())
+}
+
+struct Prometheus {
+    process: Child,
+    address: SocketAddr,
+    _storage: tempfile::TempDir,
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Prometheus {
+    async fn start(flags: &[&str]) -> Self {
+        let storage = tempfile::tempdir().unwrap();
+        let config = storage.path().join("prometheus.yml");
+        std::fs::write(&config, "global: {}\n").unwrap();
+        // Prometheus cannot be handed a socket: a port that the kernel has just given out.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new(binary().expect("the trial is ignored without it"))
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", storage.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut started = Self { process, address, _storage: storage };
+        let deadline = Instant::now() + READY_DEADLINE;
+        while !started.get("/-/ready").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            assert!(started.process.try_wait().unwrap().is_none(), "Prometheus ended");
+            assert!(Instant::now() < deadline, "Prometheus is not ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        started
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    fn query(&self, query: &str) -> String {
+        self.get(&format!("/api/v1/query?query={query}")).unwrap()
+    }
+
+    fn destination(&self) -> DestinationConfig {
+        let url = format!("http://{}/api/v1/write", self.address);
+        destination(DestinationType::Prometheus, &url)
+    }
+
+    async fn receiving() -> (Self, Store, Manager) {
+        let prometheus = Self::start(&["--web.enable-remote-write-receiver"]).await;
+        let (store, manager) = running(&prometheus.destination()).await;
+        (prometheus, store, manager)
+    }
+}
+
+async fn delivered() {
+    let (prometheus, store, manager) = Prometheus::receiving().await;
+    assert_eq!(probe(&prometheus.destination()).await.found, Found::Reachable);
+    let now_ms = ccotel::deliver::wall_clock_ms();
+    let cost =
+        series("claude_code_cost_usage_USD_total", &[(now_ms - 15_000, 0.0), (now_ms, 12.41)]);
+    store.add(Lane::Samples, 2, Content::Samples(vec![cost]));
+    assert_eq!(store.wait_for(1).await[0].1.delivered, 2);
+    let answer = prometheus.query("claude_code_cost_usage_USD_total");
+    assert!(answer.contains(r#""12.41""#), "{answer}");
+    assert!(answer.contains(&format!(r#""instance":"{INSTALL}""#)), "{answer}");
+    assert_eq!(status_when(&manager, State::Ok).await.last_error, None);
+
+    // The same again is taken for what it is.
+    let again = series("claude_code_cost_usage_USD_total", &[(now_ms, 12.41)]);
+    store.add(Lane::Samples, 1, Content::Samples(vec![again]));
+    assert_eq!(store.wait_for(2).await[1].1.delivered, 1);
+    manager.stop().await;
+}
+
+async fn too_old() {
+    let (prometheus, store, manager) = Prometheus::receiving().await;
+    let now_ms = ccotel::deliver::wall_clock_ms();
+    let day_ms = 24 * 3_600_000;
+    // An empty Prometheus takes the first time it sees for its head.
+    store.add(Lane::Samples, 1, Content::Samples(vec![series("first_total", &[(now_ms, 1.0)])]));
+    store.wait_for(1).await;
+    let mut batch: Vec<_> =
+        (0..20).map(|index| series(&format!("s{index}_total"), &[(now_ms, 7.0)])).collect();
+    batch[13] = series("s13_total", &[(now_ms - day_ms, 6.0), (now_ms, 7.0)]);
+    store.add(Lane::Samples, 21, Content::Samples(batch));
+    let (_, settled) = store.wait_for(2).await.remove(1);
+    assert_eq!((settled.delivered, settled.compacted), (20, 1), "{settled:?}");
+    let answer = prometheus.query("count(%7B__name__%3D~%22s.%2B_total%22%7D)");
+    assert!(answer.contains(r#""20""#), "{answer}");
+
+    // The same timestamp with another value is refused for good, and alone.
+    let clash = series("s1_total", &[(now_ms, 8.0)]);
+    let good = series("s2_total", &[(now_ms + 1, 8.0)]);
+    store.add(Lane::Samples, 2, Content::Samples(vec![clash, good]));
+    let (_, settled) = store.wait_for(3).await.remove(2);
+    assert_eq!(settled.delivered, 1);
+    assert_eq!((settled.quarantined[0].records, settled.quarantined[0].status), (1, 400));
+    assert!(settled.quarantined[0].answer.contains("duplicate sample"), "{settled:?}");
+    manager.stop().await;
+}
+
+async fn not_enabled() {
+    let prometheus = Prometheus::start(&[]).await;
+    let verdict = probe(&prometheus.destination()).await;
+    assert_eq!(verdict.found, Found::Wrong);
+    assert!(verdict.words.contains("--web.enable-remote-write-receiver"), "{verdict:?}");
+}

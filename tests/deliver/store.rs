@@ -1,0 +1,122 @@
+//! A store in memory that answers the commands a destination sends.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ccotel::store::handle::{
+    Books, Command, Content, Cursor, DestinationKey, FrozenBatch, Handle, Lane, Settled,
+};
+use tokio::sync::{mpsc, watch};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[derive(Default)]
+pub struct Kept {
+    waiting: HashMap<Lane, VecDeque<FrozenBatch>>,
+    frozen: HashMap<Lane, FrozenBatch>,
+    pub settled: Vec<(Lane, Settled)>,
+    pub opened: Vec<DestinationKey>,
+    pub removed: Vec<String>,
+    /// The records asked for at most, freeze by freeze.
+    pub records_max: Vec<u32>,
+}
+
+#[derive(Clone)]
+pub struct Store {
+    pub handle: Handle,
+    pub kept: Arc<Mutex<Kept>>,
+    news: Arc<watch::Sender<u64>>,
+}
+
+impl Store {
+    pub fn start() -> Self {
+        let (commands, mut received) = mpsc::channel(16);
+        let (news, seen) = watch::channel(0);
+        let kept = Arc::new(Mutex::new(Kept::default()));
+        let answering = Arc::clone(&kept);
+        tokio::spawn(async move {
+            while let Some(command) = received.recv().await {
+                answer(&mut answering.lock().unwrap(), command);
+            }
+        });
+        Self { handle: Handle::new(commands, seen), kept, news: Arc::new(news) }
+    }
+
+    /// Puts a batch behind those that wait, and tells everybody.
+    pub fn add(&self, lane: Lane, records: u64, content: Content) {
+        let batch = FrozenBatch {
+            lane,
+            start: Cursor::default(),
+            end: Cursor::default(),
+            replay: false,
+            records,
+            oldest_ms: ccotel::deliver::wall_clock_ms(),
+            content,
+        };
+        self.kept.lock().unwrap().waiting.entry(lane).or_default().push_back(batch);
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// The first `count` settled batches, once they are.
+    pub async fn wait_for(&self, count: usize) -> Vec<(Lane, Settled)> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let settled = self.kept.lock().unwrap().settled.clone();
+            if settled.len() >= count {
+                return settled;
+            }
+            assert!(Instant::now() < deadline, "{} of {count} batches settled", settled.len());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub fn settled(&self) -> usize {
+        self.kept.lock().unwrap().settled.len()
+    }
+}
+
+fn answer(kept: &mut Kept, command: Command) {
+    match command {
+        Command::OpenDestination(key, reply) => {
+            kept.opened.push(key);
+            let _ = reply.send(Ok(()));
+        }
+        Command::RemoveDestination(name, reply) => {
+            kept.removed.push(name.to_string());
+            let _ = reply.send(Ok(()));
+        }
+        Command::Freeze { lane, records_max, reply, .. } => {
+            kept.records_max.push(records_max);
+            let batch = match kept.frozen.get(&lane) {
+                Some(frozen) => Some(FrozenBatch { replay: true, ..frozen.clone() }),
+                None => kept.waiting.entry(lane).or_default().pop_front(),
+            };
+            if let Some(batch) = &batch {
+                kept.frozen.insert(lane, batch.clone());
+            }
+            let _ = reply.send(Ok(batch));
+        }
+        Command::Settle { lane, settled, reply, .. } => {
+            let batch = kept.frozen.remove(&lane).expect("only a frozen batch is settled");
+            let quarantined: u64 = settled.quarantined.iter().map(|one| one.records).sum();
+            assert_eq!(
+                settled.delivered + settled.expired + settled.compacted + quarantined,
+                batch.records,
+                "the books of a batch add up"
+            );
+            kept.settled.push((lane, settled));
+            let _ = reply.send(Ok(()));
+        }
+        Command::Books(_, reply) => {
+            let waiting = kept.waiting.values().flatten().chain(kept.frozen.values());
+            let delivered = kept.settled.iter().map(|(_, settled)| settled.delivered).sum();
+            let _ = reply.send(Books {
+                backlog_records: waiting.map(|batch| batch.records).sum(),
+                delivered,
+                ..Books::default()
+            });
+        }
+        other => panic!("a destination has no business with {other:?}"),
+    }
+}
