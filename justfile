@@ -14,3 +14,7 @@ test:
 # Everything from a clean Debian, as CI does it on Linux
 ci:
     .ci/run
+
+# The design's numbers, printed beside their goals
+measure:
+    cargo run --release --locked --example measure

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its data has failed")]
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use ccotel::config::Accept;
 use ccotel::record::{
@@ -226,14 +225,4 @@ fn two_processes_of_one_session_are_two_streams() {
         assert_eq!(a.labels, b.labels);
         assert_ne!(a.stream, b.stream);
     }
-}
-
-#[test]
-fn recording_leaves_no_waiting_for_git() {
-    // Without a launch id nothing is resolved, whatever the time.
-    let recorder = recorder(PrivacyLevel::Standard);
-    let path = bodies().into_iter().find(|path| name(path).contains("-logs-")).unwrap();
-    let request = decode(&path);
-    let now = Instant::now();
-    assert_eq!(recorder.logs_at(&request, now), recorder.logs_at(&request, now));
 }

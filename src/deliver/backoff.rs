@@ -14,6 +14,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_mins(15);
 /// Pause between two requests after the first 429; doubles up to [`PACE_MAX`].
 const PACE_MIN: Duration = Duration::from_millis(200);
 const PACE_MAX: Duration = Duration::from_secs(30);
+/// What a success leaves of the pause.
+const PACE_KEPT: f64 = 0.9;
 
 /// Failures in a row.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +41,8 @@ impl Backoff {
     }
 }
 
-/// The pause between two requests that a backend's 429 asked for, let go of by halves.
+/// The pause between two requests that a backend's 429s led to: doubled by each, let go of slowly, so
+/// that the pace settles where the backend takes it.
 #[derive(Clone, Debug, Default)]
 pub struct Pace {
     pause: Duration,
@@ -51,8 +54,8 @@ impl Pace {
     }
 
     pub fn succeeded(&mut self) {
-        self.pause /= 2;
-        if self.pause < PACE_MIN {
+        self.pause = self.pause.mul_f64(PACE_KEPT);
+        if self.pause < PACE_MIN / 4 {
             self.pause = Duration::ZERO;
         }
     }
@@ -127,7 +130,8 @@ mod tests {
         pace.slow_down();
         assert_eq!(pace.pause(), Duration::from_millis(400));
         pace.succeeded();
-        pace.succeeded();
+        assert_eq!(pace.pause(), Duration::from_millis(360));
+        (0..30).for_each(|_| pace.succeeded());
         assert_eq!(pace.pause(), Duration::ZERO);
         (0..20).for_each(|_| pace.slow_down());
         assert_eq!(pace.pause(), PACE_MAX);

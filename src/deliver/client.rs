@@ -107,16 +107,15 @@ impl Client {
         place(&self.url)
     }
 
-    /// One request. A second one follows at once where a kept-alive connection turned out to be
-    /// closed and the format bears it, or where a kept token was refused and a new one may be had.
+    /// One request, and at once another where a kept token was refused and a new one may be had.
     pub async fn send(&self, request: &Encoded) -> Result<Answer, Failure> {
         let result = self.attempt(request).await;
-        let again = match &result {
-            Err(Failure::Cut { .. }) => request.wire.is_idempotent(),
-            Ok(answer) if matches!(answer.status, 401 | 403) => self.authorization.forget(),
-            _ => false,
-        };
-        if again { self.attempt(request).await } else { result }
+        match &result {
+            Ok(answer) if matches!(answer.status, 401 | 403) && self.authorization.forget() => {
+                self.attempt(request).await
+            }
+            _ => result,
+        }
     }
 
     async fn attempt(&self, request: &Encoded) -> Result<Answer, Failure> {

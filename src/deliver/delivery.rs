@@ -11,6 +11,11 @@
 //! Where a refused part's left half is accepted, the right half must hold what was refused, and is
 //! halved without being sent: one bad record among 2,000 is found in 12 requests.
 //!
+//! Samples whose last attempt has no known outcome (a crash, an answer that got lost) may be in
+//! Prometheus already, and it then refuses all but the newest of each series as out of order. So
+//! where such a part is refused, the newest samples are sent alone: if they are taken, as a repetition
+//! of the latest sample is, everything in the part was, or is carried by them.
+//!
 //! A sample older than Prometheus' usual hour that is refused is not quarantined: values are
 //! cumulative, and the next sample of its series carries it. It is counted as compacted.
 //!
@@ -20,8 +25,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::event_limits;
+use super::horizon::{HORIZON_MS, Horizon};
 use super::otlp::traces;
 use super::outcome::cut;
+use tokio::time::Instant;
+
 use crate::record::Event;
 use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSamples, Settled};
 
@@ -30,8 +38,6 @@ use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSample
 const BISECT_REQUESTS_MAX: u32 = 20;
 /// Of these, what is kept for samples that are not too old.
 const BISECT_REQUESTS_FOR_YOUNG: u32 = 10;
-/// Prometheus without an out-of-order window refuses samples an hour behind its newest.
-const HORIZON_MS: i64 = 55 * 60 * 1000;
 
 #[derive(Debug)]
 pub struct Delivery {
@@ -55,15 +61,19 @@ struct Part {
     content: Content,
     /// If this part is accepted, the next one is known to be refused.
     decides_next: bool,
+    /// An earlier attempt has no known outcome.
+    maybe_taken: bool,
+    /// `content` is the newest samples of this, sent alone to find out.
+    whole: Option<Content>,
 }
 
 /// What became of a part that was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Its halves are tried.
-    Halved,
-    /// So many records were given up.
-    GivenUp { quarantined: u64, compacted: u64 },
+    /// It is tried otherwise: in halves, or its newest samples alone.
+    GoesOn,
+    /// It was given up: so many records are quarantined, these samples are compacted.
+    GivenUp { quarantined: u64, compacted: Vec<SeriesSamples> },
 }
 
 impl Delivery {
@@ -72,7 +82,12 @@ impl Delivery {
             lane: batch.lane,
             frozen_ms: now_ms,
             records: batch.records,
-            parts: VecDeque::from([Part { content: batch.content, decides_next: false }]),
+            parts: VecDeque::from([Part {
+                content: batch.content,
+                decides_next: false,
+                maybe_taken: batch.replay,
+                whole: None,
+            }]),
             bisect_requests_left: BISECT_REQUESTS_MAX,
             bisecting: false,
             expired: 0,
@@ -99,36 +114,72 @@ impl Delivery {
         }
     }
 
-    /// Leaves out samples that this backend is known to be too far ahead for.
-    pub fn leave_out_old_samples(&mut self, now_ms: i64) {
-        for part in &mut self.parts {
-            if let Content::Samples(series) = &mut part.content {
-                let (old, young) = split_by_age(std::mem::take(series), now_ms);
-                self.compacted += samples(&old);
-                *series = young;
-            }
+    /// Makes of the next part's samples what this backend's horizon leaves of them.
+    pub fn keep_within_horizon(&mut self, horizon: &mut Horizon, now_ms: i64, now: Instant) {
+        // The newest alone are to be what was sent before.
+        if let Some(Part { content: Content::Samples(series), whole: None, .. }) =
+            self.parts.front_mut()
+        {
+            self.compacted += horizon.apply(series, now_ms, now);
         }
     }
 
     /// The next part was taken, but for `refused` records of it.
-    pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) {
-        let Some(part) = self.parts.pop_front() else { return };
+    /// Gives back the samples in it.
+    pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) -> Vec<SeriesSamples> {
+        let Some(part) = self.parts.pop_front() else { return Vec::new() };
         self.count_request();
         if let Content::Samples(series) = &part.content {
             self.old_samples_accepted |= series.iter().any(|series| is_old(series, now_ms));
         }
+        let samples = matches!(part.content, Content::Samples(_));
         match refused {
+            // remote_write 2.0 counts what it has already as refused.
+            Some(_) if samples && part.maybe_taken => {}
             Some(quarantined) => self.quarantined.push(quarantined),
             None if part.decides_next => self.halve_known_refused(now_ms),
             None => {}
+        }
+        match part.content {
+            Content::Samples(series) => series,
+            Content::Events(_) | Content::Spans(_) => Vec::new(),
+        }
+    }
+
+    /// The last attempt of the next part ended without an answer of the backend itself.
+    pub fn outcome_unknown(&mut self) {
+        if let Some(part) = self.parts.front_mut() {
+            part.maybe_taken = true;
+        }
+    }
+
+    /// The next part goes in two requests, where it has more than so many records.
+    pub fn halve(&mut self, records_min: u64, now_ms: i64) {
+        if let Some(part) = self.parts.pop_front() {
+            if part.whole.is_some() || count(&part.content) <= records_min {
+                self.parts.push_front(part);
+                return;
+            }
+            match halves(part.content, now_ms) {
+                Ok((left, right)) => self.push_halves(left, right, false, part.maybe_taken),
+                Err(content) => self.parts.push_front(Part { content, ..part }),
+            }
         }
     }
 
     /// The next part was refused with these words; `body` is the request.
     pub fn refused(&mut self, status: u16, answer: &str, body: Vec<u8>, now_ms: i64) -> Verdict {
-        let Some(part) = self.parts.pop_front() else { return Verdict::Halved };
+        let Some(mut part) = self.parts.pop_front() else { return Verdict::GoesOn };
         self.count_request();
         self.bisecting = true;
+        if let Some(whole) = part.whole.take() {
+            part.content = whole;
+        } else if let Some(newest) = newest_alone(&part) {
+            let whole = Some(std::mem::replace(&mut part.content, newest));
+            self.parts.push_front(Part { whole, ..part });
+            return Verdict::GoesOn;
+        }
+        part.maybe_taken = false;
         let all_old = match &part.content {
             Content::Samples(series) => !series.iter().any(|series| is_young(series, now_ms)),
             Content::Events(_) | Content::Spans(_) => false,
@@ -138,8 +189,8 @@ impl Delivery {
         if self.bisect_requests_left > keep_back {
             match halves(part.content, now_ms) {
                 Ok((left, right)) => {
-                    self.push_halves(left, right, true);
-                    return Verdict::Halved;
+                    self.push_halves(left, right, true, part.maybe_taken);
+                    return Verdict::GoesOn;
                 }
                 Err(leaf) => return self.give_up(leaf, status, answer, body, now_ms),
             }
@@ -152,7 +203,7 @@ impl Delivery {
         let Some(part) = self.parts.pop_front() else { return true };
         match halves(part.content, now_ms) {
             Ok((left, right)) => {
-                self.push_halves(left, right, false);
+                self.push_halves(left, right, false, part.maybe_taken);
                 true
             }
             Err(leaf) => {
@@ -164,7 +215,7 @@ impl Delivery {
 
     /// Every old sample of this batch was refused, none was taken: the backend has a horizon.
     pub fn met_horizon(&self) -> bool {
-        self.old_samples_refused && !self.old_samples_accepted && self.compacted > 0
+        self.old_samples_refused && !self.old_samples_accepted
     }
 
     /// The books, which add up to the batch's records.
@@ -194,9 +245,16 @@ impl Delivery {
         }
     }
 
-    fn push_halves(&mut self, left: Content, right: Content, decides_next: bool) {
-        self.parts.push_front(Part { content: right, decides_next: false });
-        self.parts.push_front(Part { content: left, decides_next });
+    fn push_halves(
+        &mut self,
+        left: Content,
+        right: Content,
+        decides_next: bool,
+        maybe_taken: bool,
+    ) {
+        let part = |content, decides_next| Part { content, decides_next, maybe_taken, whole: None };
+        self.parts.push_front(part(right, false));
+        self.parts.push_front(part(left, decides_next));
     }
 
     fn halve_known_refused(&mut self, now_ms: i64) {
@@ -205,11 +263,9 @@ impl Delivery {
         }
         if let Some(part) = self.parts.pop_front() {
             match halves(part.content, now_ms) {
-                Ok((left, right)) => {
-                    self.push_halves(left, right, true);
-                }
+                Ok((left, right)) => self.push_halves(left, right, true, part.maybe_taken),
                 // A single record is sent, to have the backend's words about it.
-                Err(leaf) => self.parts.push_front(Part { content: leaf, decides_next: false }),
+                Err(content) => self.parts.push_front(Part { content, ..part }),
             }
         }
     }
@@ -225,11 +281,11 @@ impl Delivery {
         let (quarantined, compacted) = match content {
             Content::Samples(series) => {
                 let (old, young) = split_by_age(series, now_ms);
-                (samples(&young), samples(&old))
+                (samples(&young), old)
             }
-            other => (count(&other), 0),
+            other => (count(&other), Vec::new()),
         };
-        self.compacted += compacted;
+        self.compacted += samples(&compacted);
         if quarantined > 0 {
             self.quarantined.push(Quarantined {
                 records: quarantined,
@@ -240,6 +296,19 @@ impl Delivery {
         }
         Verdict::GivenUp { quarantined, compacted }
     }
+}
+
+/// The newest sample of each series, if that is less than the part, and may tell what became of it.
+fn newest_alone(part: &Part) -> Option<Content> {
+    let Content::Samples(series) = &part.content else { return None };
+    if !part.maybe_taken || series.iter().all(|series| series.samples.len() < 2) {
+        return None;
+    }
+    let newest = series.iter().filter_map(|series| {
+        let last = *series.samples.last()?;
+        Some(with_samples(series, vec![last]))
+    });
+    Some(Content::Samples(newest.collect()))
 }
 
 /// Records in a part: samples, events, spans.

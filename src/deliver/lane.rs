@@ -29,7 +29,9 @@ const SAMPLES_BYTES_MAX: usize = 512 * 1024;
 const EVENTS_MAX: u32 = 2000;
 const EVENTS_BYTES_MAX: usize = 1024 * 1024;
 /// A 429 makes batches no smaller than this, a 413 no smaller than 1.
-const RECORDS_MIN_FOR_RATE: u32 = 100;
+pub const RECORDS_MIN_FOR_RATE: u32 = 100;
+/// After a 429, so many successes until batches are full again.
+const GROWTH_STEPS: u32 = 20;
 
 #[derive(Debug)]
 pub struct LaneState {
@@ -122,8 +124,11 @@ impl LaneState {
         self.backoff.reset();
         self.wait = None;
         self.problem = None;
-        self.limits.records = (self.limits.records.saturating_mul(2)).min(self.limits.records_max);
-        self.limits.bytes = (self.limits.bytes.saturating_mul(2)).min(self.limits.bytes_max);
+        let limits = &mut self.limits;
+        let grown = limits.records.saturating_add((limits.records_max / GROWTH_STEPS).max(1));
+        limits.records = grown.min(limits.records_max);
+        let grown = limits.bytes.saturating_add(limits.bytes_max / GROWTH_STEPS as usize);
+        limits.bytes = grown.min(limits.bytes_max);
     }
 
     /// The next request goes out at once: another version of the protocol, or a half.
@@ -224,6 +229,8 @@ mod tests {
         lane.shrink_for_rate();
         assert_eq!(lane.batch_max().0, SAMPLES_MAX / 2);
         lane.succeeded();
+        assert_eq!(lane.batch_max().0, SAMPLES_MAX / 2 + 100);
+        (0..10).for_each(|_| lane.succeeded());
         assert_eq!(lane.batch_max(), (SAMPLES_MAX, SAMPLES_BYTES_MAX));
         lane.shrink_for_good();
         lane.succeeded();

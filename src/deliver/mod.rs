@@ -20,6 +20,7 @@ pub mod credentials;
 pub mod delivery;
 pub mod event_limits;
 pub mod failure;
+pub mod horizon;
 pub mod lane;
 pub mod loki;
 pub mod manager;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{Pace, draw};
 use super::client::{Answer, Client, Failure};
 use super::delivery::{Delivery, Verdict, count};
-use super::lane::LaneState;
+use super::horizon::Horizon;
+use super::lane::{LaneState, RECORDS_MIN_FOR_RATE};
 use super::negotiation::Negotiation;
 use super::outcome::{Outcome, Sent, classify, cut};
 use super::status::{Health, State};
@@ -23,8 +24,6 @@ use crate::store::handle::{Content, Handle, Lane, Quarantined, Refused};
 const LINGER: Duration = Duration::from_millis(500);
 /// A request in flight when the task is stopped may take this long to have an outcome.
 const STOP_GRACE: Duration = Duration::from_secs(2);
-/// For how long a backend that refused old samples is spared them.
-const HORIZON_KEPT: Duration = Duration::from_hours(24);
 
 /// The wall clock, in milliseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -60,7 +59,7 @@ pub struct Task {
     /// The lane served last: the others come first.
     served: usize,
     pace: Pace,
-    horizon_until: Option<Instant>,
+    horizon: Horizon,
     /// What was given up last; stays in the status beside a good state.
     given_up: Option<String>,
 }
@@ -84,7 +83,7 @@ impl Task {
             shared,
             served: 0,
             pace: Pace::default(),
-            horizon_until: None,
+            horizon: Horizon::default(),
             given_up: None,
         })
     }
@@ -162,7 +161,7 @@ impl Task {
             };
         };
         let records = self.records_in_flight(index);
-        let Some(result) = self.send(&request).await else { return false };
+        let Some(result) = self.send(index, &request).await else { return false };
         let sent = Sent { wire: request.wire, records };
         let outcome = {
             let negotiation = *self.negotiation();
@@ -196,11 +195,7 @@ impl Task {
             lane.go_on();
             return Ok(false);
         };
-        let mut delivery = Delivery::new(batch, now_ms);
-        if self.horizon_until.is_some_and(|until| Instant::now() < until) {
-            delivery.leave_out_old_samples(now_ms);
-        }
-        lane.delivery = Some(delivery);
+        lane.delivery = Some(Delivery::new(batch, now_ms));
         Ok(true)
     }
 
@@ -212,6 +207,9 @@ impl Task {
         let delivery = self.lanes[index].delivery.as_mut()?;
         if kind == DestinationType::Loki {
             delivery.keep_within_loki_limits(now_ms);
+        }
+        if kind == DestinationType::Prometheus {
+            delivery.keep_within_horizon(&mut self.horizon, now_ms, Instant::now());
         }
         let install_id = &*self.install_id;
         Some(match (delivery.next_part()?, wire) {
@@ -232,8 +230,26 @@ impl Task {
         self.lanes[index].delivery.as_mut().and_then(Delivery::next_part).map_or(0, count)
     }
 
-    /// None if the task was stopped before there was an outcome: the batch stays frozen.
-    async fn send(&self, request: &Encoded) -> Option<Result<Answer, Failure>> {
+    /// One request, and at once another where a kept-alive connection turned out to be closed and the
+    /// format bears it. None if the task was stopped before there was an outcome.
+    async fn send(&mut self, index: usize, request: &Encoded) -> Option<Result<Answer, Failure>> {
+        let first = self.send_or_stop(request).await?;
+        let unknown = match &first {
+            Ok(answer) => answer.status >= 500,
+            Err(failure) => matches!(failure, Failure::Cut { .. } | Failure::TimedOut { .. }),
+        };
+        if unknown && let Some(delivery) = &mut self.lanes[index].delivery {
+            delivery.outcome_unknown();
+        }
+        match first {
+            Err(Failure::Cut { .. }) if request.wire.is_idempotent() => {
+                self.send_or_stop(request).await
+            }
+            first => Some(first),
+        }
+    }
+
+    async fn send_or_stop(&self, request: &Encoded) -> Option<Result<Answer, Failure>> {
         let sending = self.client.send(request);
         tokio::pin!(sending);
         tokio::select! {
@@ -259,7 +275,10 @@ impl Task {
                     answer: answer.clone(),
                     body: request.body,
                 });
-                delivery.accepted(quarantined, now_ms);
+                let taken = delivery.accepted(quarantined, now_ms);
+                if self.config.kind == DestinationType::Prometheus {
+                    self.horizon.taken(&taken);
+                }
                 lane.succeeded();
                 self.pace.succeeded();
                 self.health().last_success_ms = Some(now_ms);
@@ -270,11 +289,11 @@ impl Task {
             Outcome::Refused { status, answer } => {
                 let verdict = delivery.refused(status, &answer, request.body, now_ms);
                 lane.go_on();
-                match verdict {
-                    Verdict::GivenUp { quarantined, .. } if quarantined > 0 => {
+                if let Verdict::GivenUp { quarantined, compacted } = verdict {
+                    self.horizon.left_out(&compacted);
+                    if quarantined > 0 {
                         self.note_given_up(quarantined, &place, status, &answer);
                     }
-                    Verdict::GivenUp { .. } | Verdict::Halved => {}
                 }
             }
             Outcome::TooLarge { answer } => {
@@ -294,6 +313,8 @@ impl Task {
             Outcome::Fallback => lane.go_on(),
             Outcome::Retry { why, after } => lane.retry_later(why, after, draw(), now),
             Outcome::SlowDown { why, after } => {
+                // What is too much for the rate at once would be so for ever.
+                delivery.halve(RECORDS_MIN_FOR_RATE.into(), now_ms);
                 lane.shrink_for_rate();
                 lane.retry_later(why, after, draw(), now);
                 self.pace.slow_down();
@@ -320,7 +341,7 @@ impl Task {
         let Some(delivery) = &lane.delivery else { return Ok(()) };
         self.store.settle(self.name.clone(), lane.lane, delivery.settled()).await?;
         if delivery.met_horizon() {
-            self.horizon_until = Some(Instant::now() + HORIZON_KEPT);
+            self.horizon.learn(Instant::now());
         }
         lane.delivery = None;
         lane.maybe_more = true;

@@ -45,6 +45,9 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "os.description",
             "host.arch",
             "wsl.version",
+            "telemetry.sdk.language",
+            "telemetry.sdk.name",
+            "telemetry.sdk.version",
             "terminal.type",
             "app.version",
             "app.entrypoint",
@@ -52,7 +55,8 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "event.name",
             "event.timestamp",
             "event.sequence",
-            // Log records of a traced session.
+            // Log records: of a traced session, and of one with too many attributes.
+            "dropped_attributes_count",
             "trace_id",
             "span_id",
             // Metrics.
@@ -178,6 +182,7 @@ pub const TABLE: &[(Class, &[&str])] = &[
     (
         Id,
         &[
+            "service.instance.id",
             "session.id",
             "ccr.session.id",
             "prompt.id",
@@ -361,8 +366,8 @@ pub fn class(event: &str, key: &str, number: bool) -> Option<Class> {
     if key.starts_with("user.") {
         return Some(Identity); // what an identity provider adds in gateway sessions
     }
-    if number && (key.ends_with("_length") || key.starts_with("telemetry.")) {
-        return Some(Kept);
+    if number && key.ends_with("_length") {
+        return Some(Kept); // the length of content, ours or Claude Code's
     }
     // Up to 20 keys of the plugin's own choosing.
     (number && event == "hook_plugin_metrics").then_some(OwnName)

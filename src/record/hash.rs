@@ -22,8 +22,23 @@ impl Canonical {
     }
 
     pub fn text(&mut self, text: &str) {
-        self.0.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.length(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// In one byte where it is short, as nearly all are: hashing is most of what recording costs.
+    fn length(&mut self, length: usize) {
+        match u8::try_from(length) {
+            Ok(short) if short < u8::MAX => self.0.push(short),
+            _ => {
+                self.0.push(u8::MAX);
+                self.number(length as u64);
+            }
+        }
     }
 
     pub fn number(&mut self, number: u64) {
@@ -36,7 +51,7 @@ impl Canonical {
 
     /// Attributes in the order given.
     pub fn attributes<'a>(&mut self, attributes: impl ExactSizeIterator<Item = &'a KeyValue>) {
-        self.number(attributes.len() as u64);
+        self.length(attributes.len());
         for attribute in attributes {
             self.text(&attribute.key);
             self.value(attribute.value.as_ref(), 0);
@@ -61,19 +76,18 @@ impl Canonical {
             Some(AnyKind::DoubleValue(number)) => self.double(*number),
             Some(AnyKind::BytesValue(bytes)) => {
                 self.0.push(5);
-                self.number(bytes.len() as u64);
-                self.0.extend_from_slice(bytes);
+                self.bytes(bytes);
             }
             Some(AnyKind::ArrayValue(array)) => {
                 self.0.push(6);
-                self.number(array.values.len() as u64);
+                self.length(array.values.len());
                 for value in &array.values {
                     self.value(Some(value), depth + 1);
                 }
             }
             Some(AnyKind::KvlistValue(list)) => {
                 self.0.push(7);
-                self.number(list.values.len() as u64);
+                self.length(list.values.len());
                 for pair in &list.values {
                     self.text(&pair.key);
                     self.value(pair.value.as_ref(), depth + 1);

@@ -59,6 +59,10 @@ impl Desk {
         for attribute in record.attributes.iter().take(ATTRIBUTES_MAX) {
             self.attribute(attribute, name, record, origin, &mut attributes);
         }
+        if let Some(dropped) = record.attributes.len().checked_sub(ATTRIBUTES_MAX + 1) {
+            let dropped = i64::try_from(dropped + 1).unwrap_or(i64::MAX);
+            attributes.push((Arc::from("dropped_attributes_count"), Value::Int(dropped)));
+        }
         push_id(&mut attributes, "trace_id", &record.trace_id);
         push_id(&mut attributes, "span_id", &record.span_id);
         attributes.extend(added.iter().cloned());
@@ -78,14 +82,33 @@ impl Desk {
 
     /// Of the record as received, so that a record sent twice has one id.
     fn id(&mut self, record: &LogRecord, origin: &Origin) -> u128 {
+        let named = record.attributes.iter().position(|attribute| attribute.key == "event.name");
+        let (head, tail) = record.attributes.split_at(named.unwrap_or(0));
+        let head = self.head_hash(head);
         let input = &mut self.canonical;
         input.begin(b'e');
         input.hash_of(origin.hash);
+        input.hash_of(head);
         input.number(record.time_unix_nano);
         input.number(record.observed_time_unix_nano);
         input.value(record.body.as_ref(), 0);
-        input.attributes(record.attributes.iter());
+        input.attributes(tail.iter());
         input.finish(&self.settings.install_key)
+    }
+
+    /// Of the attributes before `event.name`: the session's, which repeat with each record and are
+    /// hashed once. Hashing is what recording costs most.
+    fn head_hash(&mut self, head: &[KeyValue]) -> u128 {
+        if let Some((last, hash)) = &self.last_head
+            && last == head
+        {
+            return *hash;
+        }
+        self.canonical.begin(b'h');
+        self.canonical.attributes(head.iter());
+        let hash = self.canonical.finish(&self.settings.install_key);
+        self.last_head = Some((head.to_vec(), hash));
+        hash
     }
 
     fn attribute(

@@ -1,7 +1,7 @@
 //! Data points of monotonic sums.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -136,7 +136,7 @@ impl Desk {
 
     fn labels(&mut self, point: &NumberDataPoint, origin: &Origin) -> Labels {
         let mut labels = Labels::with_capacity(origin.tags.len() + point.attributes.len() + 2);
-        labels.push((JOB.with(Arc::clone), origin.service.clone()));
+        labels.push((JOB.clone(), origin.service.clone()));
         labels.extend(origin.tags.iter().cloned());
         for attribute in &point.attributes {
             self.label(attribute, origin, &mut labels);
@@ -167,7 +167,7 @@ impl Desk {
         if &*known.key == "model"
             && let (model, Some(suffix)) = names::split_model(&text)
         {
-            labels.push((CONTEXT.with(Arc::clone), suffix.into()));
+            labels.push((CONTEXT.clone(), suffix.into()));
             labels.push((name.clone(), model.into()));
             return;
         }
@@ -176,10 +176,8 @@ impl Desk {
     }
 }
 
-thread_local! {
-    static JOB: Arc<str> = Arc::from("job");
-    static CONTEXT: Arc<str> = Arc::from("context");
-}
+static JOB: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("job"));
+static CONTEXT: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("context"));
 
 /// A metric as a monotonic sum with a temporality.
 fn proven(metric: &Metric) -> Result<(&Sum, Temporality), Reason> {

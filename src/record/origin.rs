@@ -48,6 +48,8 @@ pub struct Origin {
     pub facts: Vec<(Arc<str>, Value)>,
     /// Of every resource attribute as received.
     pub hash: u128,
+    /// Names of tags that are not in effect: taken by others, or too many.
+    pub ignored: Vec<String>,
     /// The resource attributes that are tags, as received.
     tags_received: Vec<(String, String)>,
 }
@@ -61,12 +63,14 @@ impl Origin {
         let level = level.min(settings.level);
         let tags_received = tags_received(received);
         let machine = if launch.is_some() { &[][..] } else { &settings.tags };
+        let tags = tags(tags_received.iter().chain(machine));
         let mut input = Canonical::default();
         input.begin(b'r');
         input.sorted(received);
         Self {
             service: bounded(&text("service.name").unwrap_or_else(|| SERVICE.to_owned())),
-            tags: tags(tags_received.iter().chain(machine)),
+            ignored: ignored(received, &tags),
+            tags,
             launch,
             level,
             facts: facts(received, level, &settings.install_key),
@@ -128,6 +132,18 @@ fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
     labels.truncate(TAGS_MAX);
     labels.sort();
     labels
+}
+
+/// What the resource would have as a tag and cannot. Names with a dot that are no tags belong to
+/// OpenTelemetry, and nobody has chosen them.
+fn ignored(received: &[KeyValue], tags: &Labels) -> Vec<String> {
+    let keys = received.iter().map(|attribute| attribute.key.as_str());
+    let ignored = keys.filter(|key| {
+        let name = names::label_name(key);
+        let meant = !key.contains('.') || attributes::is_tag(key, &name);
+        meant && !tags.iter().any(|(tag, _)| **tag == *name)
+    });
+    ignored.map(str::to_owned).collect()
 }
 
 fn rank(name: &str) -> u8 {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::hash::Canonical;
@@ -62,6 +62,8 @@ pub(super) struct Desk {
     pub words: HashSet<Arc<str>>,
     /// Where hashes are prepared.
     pub canonical: Canonical,
+    /// The last session attributes of an event, and their hash.
+    pub last_head: Option<(Vec<KeyValue>, u128)>,
     /// The last resource and what it was understood as: sessions repeat theirs.
     last_origin: Option<(Option<Resource>, Arc<Origin>)>,
 }
@@ -79,6 +81,7 @@ impl Recorder {
             unknown: Unknown::default(),
             words: HashSet::new(),
             canonical: Canonical::default(),
+            last_head: None,
             last_origin: None,
         };
         Self { desk: Mutex::new(desk), launches: Launches::new(unresolved) }
@@ -95,6 +98,7 @@ impl Recorder {
         let mut desk = self.desk();
         desk.settings = settings;
         desk.texts = Texts::default();
+        desk.last_head = None;
         desk.last_origin = None;
     }
 
@@ -104,6 +108,11 @@ impl Recorder {
 
     #[expect(clippy::needless_pass_by_value, reason = "a request is read once, and then gone")]
     pub fn metrics(&self, request: ExportMetricsServiceRequest) -> Recorded {
+        self.metrics_of(&request)
+    }
+
+    /// As [`Recorder::metrics`], for one who keeps the request.
+    pub fn metrics_of(&self, request: &ExportMetricsServiceRequest) -> Recorded {
         let mut rejections = Rejections::default();
         let mut points = Vec::new();
         let desk = &mut *self.desk();
@@ -146,7 +155,8 @@ impl Recorder {
         recorded(Batch::Spans(spans), &rejections)
     }
 
-    /// Attributes, events, metrics and labels that this version does not know; names only.
+    /// `attribute x`, `event x`, `metric x`, `label x`: what this version does not know; `tag x`: what
+    /// cannot be one. Names only.
     pub fn unknown(&self) -> Vec<String> {
         self.desk().unknown.names()
     }
@@ -176,6 +186,7 @@ impl Desk {
             return origin.clone();
         }
         let origin = Arc::new(Origin::new(resource, &self.settings));
+        origin.ignored.iter().for_each(|name| self.unknown.note("tag", name));
         self.last_origin = Some((resource.cloned(), origin.clone()));
         origin
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::attributes::{self, Class};
 use super::logs::push;
 use super::privacy::{self, Outcome};
+use super::values::is_digits;
 use super::{Event, Labels, PrivacyLevel, Value, names, traces};
 
 /// An event at a level. A wider level than it was recorded at changes nothing.
@@ -64,9 +65,7 @@ pub fn tighten_spans(
 fn is_number(value: &Value) -> bool {
     match value {
         Value::Int(_) | Value::Double(_) | Value::Bool(_) => true,
-        Value::Text(text) => {
-            !text.is_empty() && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit())
-        }
+        Value::Text(text) => is_digits(text),
         Value::Json(_) => false,
     }
 }

@@ -46,14 +46,17 @@ pub fn text_of(value: &AnyValue) -> Option<String> {
 
 /// A number, a flag, or a text of digits.
 pub fn is_number(value: Option<&AnyValue>) -> bool {
-    const DIGITS_MAX: usize = 20;
     match value.and_then(|value| value.value.as_ref()) {
         Some(AnyKind::IntValue(_) | AnyKind::DoubleValue(_) | AnyKind::BoolValue(_)) => true,
-        Some(AnyKind::StringValue(text)) => {
-            !text.is_empty() && text.len() <= DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit())
-        }
+        Some(AnyKind::StringValue(text)) => is_digits(text),
         _ => false,
     }
+}
+
+/// Numbers that Claude Code sends as text.
+pub fn is_digits(text: &str) -> bool {
+    const DIGITS_MAX: usize = 20;
+    !text.is_empty() && text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub fn hex(bytes: &[u8]) -> String {

@@ -91,9 +91,9 @@ impl Sums {
         history.activity(ranges, of_events, |bucket, row| {
             let is_session = row.prompts + row.requests > 0;
             if !is_session && row.errors == 0 && !have_tool {
-                return;
+                return Ok(());
             }
-            let placed = known.place(&mut self.groups, row.session, row.facet);
+            let placed = known.place(&mut self.groups, row.session, row.facet)?;
             let cell = self.cells.entry((bucket, placed.group)).or_default();
             cell.prompts += row.prompts;
             cell.requests += row.requests;
@@ -110,6 +110,7 @@ impl Sums {
                 cell.add_usage(&row.usage, 1.0);
                 self.cells.entry((bucket, placed.counted)).or_default().add_usage(&row.usage, -1.0);
             }
+            Ok(())
         })?;
         for (bucket, group, _) in &self.sessions {
             self.cells.entry((*bucket, *group)).or_default().sessions += 1;

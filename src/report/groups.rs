@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::history::label_name;
-use super::history::reader::{FacetColumn, History};
+use super::history::reader::{FacetColumn, History, Lookup};
 use super::history::schema::HistoryError;
 use super::question::{Dimension, Dimensions};
 
@@ -67,24 +67,18 @@ pub fn of_series(
         .collect())
 }
 
-/// What a dimension looks up.
+/// How a series is told apart.
 enum Column {
     Known(HashMap<i64, String>),
-    /// Tools are known of tool results only; of everything else they are not unset, but unknown.
-    Tool(HashMap<i64, String>),
-    Session(HashMap<i64, String>),
     Time,
     Unattributed,
 }
 
 impl Column {
-    fn key(&self, id: i64) -> Key {
+    fn key(&self, series: i64) -> Key {
         match self {
-            Self::Known(values) | Self::Session(values) => {
-                values.get(&id).map_or(Key::Unset, |value| Key::Value(value.clone()))
-            }
-            Self::Tool(values) => {
-                values.get(&id).map_or(Key::Unattributed, |value| Key::Value(value.clone()))
+            Self::Known(values) => {
+                values.get(&series).map_or(Key::Unset, |value| Key::Value(value.clone()))
             }
             Self::Time => Key::Unset,
             Self::Unattributed => Key::Unattributed,
@@ -92,10 +86,31 @@ impl Column {
     }
 }
 
+/// How an event is told apart.
+enum EventColumn<'h> {
+    Facet(Lookup<'h>),
+    /// Tools are known of tool results only; of everything else they are not unset, but unknown.
+    Tool(Lookup<'h>),
+    Session(Lookup<'h>),
+    Time,
+}
+
+impl EventColumn<'_> {
+    fn key(&mut self, session: i64, facet: i64) -> rusqlite::Result<Key> {
+        let (value, otherwise) = match self {
+            Self::Facet(lookup) => (lookup.value(facet)?, Key::Unset),
+            Self::Tool(lookup) => (lookup.value(facet)?, Key::Unattributed),
+            Self::Session(lookup) => (lookup.value(session)?, Key::Unset),
+            Self::Time => (None, Key::Unset),
+        };
+        Ok(value.map_or(otherwise, Key::Value))
+    }
+}
+
 /// The groups of events: by what they say, and where counters are that say less.
-pub struct OfEvents {
-    columns: Vec<Column>,
-    /// As `columns`, with every dimension of events unattributed.
+pub struct OfEvents<'h> {
+    columns: Vec<EventColumn<'h>>,
+    /// Which of `columns` counters have, too; in the others they are unattributed.
     counted: Vec<bool>,
     known: HashMap<(i64, i64), Placed>,
     by_session: bool,
@@ -110,44 +125,47 @@ pub struct Placed {
     pub counted: usize,
 }
 
-impl OfEvents {
-    pub fn new(history: &History, by: &Dimensions) -> Result<Self, HistoryError> {
+impl<'h> OfEvents<'h> {
+    pub fn new(history: &'h History, by: &Dimensions) -> Result<Self, HistoryError> {
         let mut columns = Vec::new();
         for dimension in by.as_slice() {
-            let text = |column| history.facet_text(column).map(Column::Known);
+            let text = |column| history.facet_text(column).map(EventColumn::Facet);
             columns.push(match dimension {
-                Dimension::Time(_) => Column::Time,
-                Dimension::Tag { name, .. } => Column::Known(history.facet_tag(&label_name(name))?),
+                Dimension::Time(_) => EventColumn::Time,
+                Dimension::Tag { name, .. } => {
+                    EventColumn::Facet(history.facet_tag(&label_name(name))?)
+                }
                 Dimension::Model => text(FacetColumn::Model)?,
                 Dimension::Repository => text(FacetColumn::Repository)?,
                 Dimension::Branch => text(FacetColumn::Branch)?,
                 Dimension::User => text(FacetColumn::User)?,
                 Dimension::QuerySource => text(FacetColumn::QuerySource)?,
-                Dimension::Tool => Column::Tool(history.facet_text(FacetColumn::Tool)?),
-                Dimension::Session => Column::Session(history.sessions()?),
+                Dimension::Tool => EventColumn::Tool(history.facet_text(FacetColumn::Tool)?),
+                Dimension::Session => EventColumn::Session(history.sessions()?),
             });
         }
         Ok(Self {
-            by_session: columns.iter().any(|column| matches!(column, Column::Session(_))),
+            by_session: by.as_slice().contains(&Dimension::Session),
             counted: by.as_slice().iter().map(|dimension| !dimension.is_of_events()).collect(),
             columns,
             known: HashMap::new(),
         })
     }
 
-    pub fn place(&mut self, groups: &mut Groups, session: i64, facet: i64) -> Placed {
+    pub fn place(
+        &mut self,
+        groups: &mut Groups,
+        session: i64,
+        facet: i64,
+    ) -> rusqlite::Result<Placed> {
         let known_as = (facet, if self.by_session { session } else { 0 });
         if let Some(placed) = self.known.get(&known_as) {
-            return *placed;
+            return Ok(*placed);
         }
-        let keys: Vec<Key> = self
-            .columns
-            .iter()
-            .map(|column| match column {
-                Column::Session(_) => column.key(session),
-                _ => column.key(facet),
-            })
-            .collect();
+        let mut keys = Vec::with_capacity(self.columns.len());
+        for column in &mut self.columns {
+            keys.push(column.key(session, facet)?);
+        }
         let counted = keys
             .iter()
             .zip(&self.counted)
@@ -155,6 +173,6 @@ impl OfEvents {
             .collect();
         let placed = Placed { group: groups.number(keys), counted: groups.number(counted) };
         self.known.insert(known_as, placed);
-        placed
+        Ok(placed)
     }
 }

@@ -18,7 +18,7 @@ use super::setup::{
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("faults::an_error_of_the_server_is_retried_with_the_same_bytes", retried),
-        trial("faults::retry_after_is_waited_for_and_batches_shrink", slowed_down),
+        trial("faults::retry_after_is_waited_for_and_a_large_batch_halved", slowed_down),
         trial("faults::credentials_park_and_retry_delivers", parked),
         trial("faults::a_web_page_parks", captive_portal),
         trial("faults::a_redirect_to_another_host_is_not_followed", redirected),
@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::too_large_is_halved_for_good", too_large),
         trial("faults::one_refused_series_is_quarantined", quarantined),
         trial("faults::a_connection_cut_before_the_answer_is_used_again", cut),
+        trial("faults::what_was_taken_and_not_answered_is_not_quarantined", answer_lost),
         trial("faults::an_answer_cut_in_its_body_counts", cut_in_body),
         trial("faults::nothing_listening_is_retried_until_something_does", unreachable),
         trial("faults::no_tls_there_parks", no_tls),
@@ -58,17 +59,19 @@ async fn retried() {
 async fn slowed_down() {
     let server = Server::start(vec![reply(429).with("retry-after", "1")], reply(204));
     let (store, manager) = running(&prometheus(&server.url("/write"))).await;
-    store.add(Lane::Samples, 3, samples(3));
+    store.add(Lane::Samples, 200, samples(200));
     let status = status_when(&manager, State::Retrying).await;
     assert!(status.last_error.unwrap().contains("less at a time"));
     assert!(status.next_try.is_some());
     // News does not shorten the pause that the backend asked for.
     store.add(Lane::Samples, 1, samples(1));
     store.wait_for(2).await;
-    let requests = server.wait_for(3);
+    let requests = server.wait_for(4);
     assert!(requests[1].at - requests[0].at >= Duration::from_secs(1));
+    let sizes: Vec<_> = requests.iter().map(|one| decode(one).timeseries.len()).collect();
+    assert_eq!(sizes, [200, 100, 100, 1]);
     let records_max = store.kept.lock().unwrap().records_max.clone();
-    assert_eq!(records_max[0], 2000);
+    assert!(records_max[0] == 2000 && records_max.contains(&1200), "{records_max:?}");
     manager.stop().await;
 }
 
@@ -167,6 +170,43 @@ async fn cut() {
     let requests = server.wait_for(2);
     assert_eq!(requests[0].body, requests[1].body);
     assert_eq!(status(&manager).await.state, State::Ok);
+    manager.stop().await;
+}
+
+/// A Prometheus without an out-of-order window: the latest sample may be repeated, an older one not.
+fn in_order_only() -> impl FnMut(&Request) -> Option<super::server::Reply> + Send {
+    let mut newest = std::collections::HashMap::new();
+    let mut first = true;
+    move |request| {
+        let write = decode(request);
+        let key = |labels: &[ccotel::deliver::remote_write_v1::Label]| labels[0].value.clone();
+        let refused = write.timeseries.iter().any(|one| {
+            let newest = newest.get(&key(&one.labels)).copied().unwrap_or(i64::MIN);
+            one.samples.iter().any(|sample| sample.timestamp < newest)
+        });
+        if refused {
+            return Some(reply(400).body("out of order sample"));
+        }
+        for one in &write.timeseries {
+            let last = one.samples.iter().map(|sample| sample.timestamp).max();
+            newest.insert(key(&one.labels), last.unwrap());
+        }
+        let lost = std::mem::take(&mut first);
+        Some(if lost { reply(204).manner(Manner::Cut) } else { reply(204) })
+    }
+}
+
+async fn answer_lost() {
+    let server = Server::deciding(Vec::new(), reply(204), Box::new(in_order_only()));
+    let (store, manager) = running(&prometheus(&server.url("/write"))).await;
+    let now_ms = ccotel::deliver::wall_clock_ms();
+    let three = [(now_ms - 2000, 1.0), (now_ms - 1000, 2.0), (now_ms, 3.0)];
+    let batch = |names: [&str; 2]| Content::Samples(names.map(|name| series(name, &three)).into());
+    store.add(Lane::Samples, 6, batch(["a_total", "b_total"]));
+    let (_, settled) = store.wait_for(1).await.remove(0);
+    assert_eq!((settled.delivered, settled.quarantined.len()), (6, 0));
+    // As it came, again, and the newest of each.
+    assert_eq!(server.count(), 3);
     manager.stop().await;
 }
 
@@ -276,7 +316,7 @@ async fn no_secrets() {
     assert!(!words.contains("hidden"), "{words}");
     manager.stop().await;
 
-    config.url = "http://127.0.0.1:1/write".to_owned();
+    let mut config = prometheus("http://127.0.0.1:1/write");
     config.credentials = Credentials::BearerFile("/nonexistent/token".into());
     manager.apply(&[config]).await;
     let words = status_when(&manager, State::Parked).await.last_error.unwrap();

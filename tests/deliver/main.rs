@@ -1,5 +1,7 @@
 //! Delivery against scripted backends, and against a real Prometheus where there is one.
 
+#![expect(clippy::unwrap_used, reason = "tests; clippy knows them by #[test] only")]
+
 mod connect;
 mod faults;
 mod formats;

@@ -16,13 +16,14 @@ use libtest_mimic::Trial;
 use super::setup::{INSTALL, destination, running, series, status_when, trial};
 use super::store::Store;
 
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+const READY_DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn trials() -> Vec<Trial> {
     let there = binary().is_some();
     [
         trial("prometheus::takes_data_and_gives_it_back", delivered),
         trial("prometheus::a_sample_that_is_too_old_costs_only_itself", too_old),
+        trial("prometheus::an_outage_of_days_keeps_its_total", outage),
         trial("prometheus::without_its_receiver_is_told_so", not_enabled),
     ]
     .map(|trial| trial.with_ignored_flag(!there))
@@ -115,10 +116,12 @@ async fn delivered() {
     assert!(answer.contains(&format!(r#""instance":"{INSTALL}""#)), "{answer}");
     assert_eq!(status_when(&manager, State::Ok).await.last_error, None);
 
-    // The same again is taken for what it is.
-    let again = series("claude_code_cost_usage_USD_total", &[(now_ms, 12.41)]);
-    store.add(Lane::Samples, 1, Content::Samples(vec![again]));
-    assert_eq!(store.wait_for(2).await[1].1.delivered, 1);
+    // After a crash the same again is no loss, and not taken for one.
+    let again = [(now_ms - 15_000, 0.0), (now_ms, 12.41)];
+    let again = series("claude_code_cost_usage_USD_total", &again);
+    store.add_replay(Lane::Samples, 2, Content::Samples(vec![again]));
+    let (_, settled) = store.wait_for(2).await.remove(1);
+    assert_eq!((settled.delivered, settled.quarantined.len()), (2, 0));
     manager.stop().await;
 }
 
@@ -146,6 +149,34 @@ async fn too_old() {
     assert_eq!(settled.delivered, 1);
     assert_eq!((settled.quarantined[0].records, settled.quarantined[0].status), (1, 400));
     assert!(settled.quarantined[0].answer.contains("duplicate sample"), "{settled:?}");
+    manager.stop().await;
+}
+
+async fn outage() {
+    let (prometheus, store, manager) = Prometheus::receiving().await;
+    let minute_ms = 60_000;
+    let now_ms = ccotel::deliver::wall_clock_ms();
+    let name = "claude_code_cost_usage_USD_total";
+    let cost = |samples: &[(i64, f64)]| {
+        let samples: Vec<_> =
+            samples.iter().map(|(minute, value)| (now_ms + minute * minute_ms, *value)).collect();
+        Content::Samples(vec![series(name, &samples)])
+    };
+    // Taken three days ago; since then only others were online.
+    store.add(Lane::Samples, 1, cost(&[(-3 * 24 * 60, 40.0)]));
+    store.wait_for(1).await;
+    let other = series("other_total", &[(now_ms, 1.0)]);
+    store.add(Lane::Samples, 1, Content::Samples(vec![other]));
+    store.wait_for(2).await;
+
+    store.add(Lane::Samples, 3, cost(&[(-4000, 41.0), (-3000, 60.0), (-2000, 70.0)]));
+    store.add(Lane::Samples, 3, cost(&[(-1000, 80.0), (-20, 90.0), (-1, 100.0)]));
+    let settled = store.wait_for(4).await;
+    let books = |index: usize| (settled[index].1.delivered, settled[index].1.compacted);
+    assert_eq!((books(2), books(3)), ((0, 3), (2, 1)), "{settled:?}");
+    let growth = format!("last_over_time({name}[2h])-min_over_time({name}[2h])");
+    let answer = prometheus.query(&growth);
+    assert!(answer.contains(r#""60""#), "{answer}");
     manager.stop().await;
 }
 

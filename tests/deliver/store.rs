@@ -45,11 +45,20 @@ impl Store {
 
     /// Puts a batch behind those that wait, and tells everybody.
     pub fn add(&self, lane: Lane, records: u64, content: Content) {
+        self.push(lane, records, content, false);
+    }
+
+    /// One that was sent before a crash, with an unknown outcome.
+    pub fn add_replay(&self, lane: Lane, records: u64, content: Content) {
+        self.push(lane, records, content, true);
+    }
+
+    fn push(&self, lane: Lane, records: u64, content: Content, replay: bool) {
         let batch = FrozenBatch {
             lane,
             start: Cursor::default(),
             end: Cursor::default(),
-            replay: false,
+            replay,
             records,
             oldest_ms: ccotel::deliver::wall_clock_ms(),
             content,

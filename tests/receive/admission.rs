@@ -164,37 +164,90 @@ async fn our_own_user_gets_in_over_ipv4_and_over_mapped_ipv6() {
     }
 }
 
+/// One door, two listeners, both families.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn our_own_user_gets_in_over_ipv6_and_a_second_listener() {
+    let agent = Agent::start();
+    let (body, _) = logs();
+    // A machine without IPv6 has a second IPv4 listener.
+    let second = match tokio::net::TcpListener::bind("[::1]:0").await {
+        Ok(listener) => listener,
+        Err(_) => tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    };
+    let third = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = [second.local_addr().unwrap(), third.local_addr().unwrap()];
+    let stop = tokio_util::sync::CancellationToken::new();
+    let door = std::sync::Arc::clone(&agent.door);
+    let served = tokio::spawn(ccotel::receive::serve(vec![second, third], door, stop.clone()));
+    for address in addresses {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let mut connection = crate::support::Raw(stream);
+        let host = ("Host", &*address.to_string());
+        connection.send(&crate::support::post("/v1/logs", &[host], &body)).await;
+        assert_eq!(connection.answer().await.status, 200, "{address}");
+    }
+    stop.cancel();
+    served.await.unwrap();
+    assert_eq!(agent.store.ingested().len(), 2);
+}
+
+#[cfg(target_os = "linux")]
+const NOBODY: u32 = 65534;
+
+/// The first line of the answer to another user's program.
+#[cfg(target_os = "linux")]
+async fn ask_as_nobody(agent: &Agent, path: &str) -> String {
+    use std::os::unix::process::CommandExt as _;
+
+    let port = agent.address.port();
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'POST {path} HTTP/1.0\\r\\nContent-Type: \
+         application/json\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}' >&3; head -n 1 <&3"
+    );
+    let run = move || {
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", &script]).uid(NOBODY).gid(NOBODY).current_dir("/").output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// Needs to be root, to start a program as somebody else.
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn another_user_gets_in_with_the_token_only() {
-    use std::os::unix::process::CommandExt as _;
-
-    const NOBODY: u32 = 65534;
     if !rustix::process::geteuid().is_root() {
         eprintln!("not checked: starting a program as another user takes root");
         return;
     }
     let agent = Agent::start();
-    let port = agent.address.port();
-    let ask = async |path: String| {
-        let script = format!(
-            "exec 3<>/dev/tcp/127.0.0.1/{port}; \
-             printf 'POST {path} HTTP/1.0\\r\\nContent-Type: application/json\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}' >&3; \
-             head -n 1 <&3"
-        );
-        let run = move || {
-            let mut bash = std::process::Command::new("bash");
-            bash.args(["-c", &script]).uid(NOBODY).gid(NOBODY).current_dir("/").output().unwrap()
-        };
-        let output = tokio::task::spawn_blocking(run).await.unwrap();
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
-    assert_eq!(ask("/v1/logs".to_owned()).await, "HTTP/1.0 401 Unauthorized");
-    assert_eq!(
-        ask("/guessed-guessed-guessed/v1/logs".to_owned()).await,
-        "HTTP/1.0 401 Unauthorized"
-    );
-    assert_eq!(ask(format!("/{TOKEN}/v1/logs")).await, "HTTP/1.0 200 OK");
+    let guessed = "/guessed-guessed-guessed/v1/logs";
+    assert_eq!(ask_as_nobody(&agent, "/v1/logs").await, "HTTP/1.0 401 Unauthorized");
+    assert_eq!(ask_as_nobody(&agent, guessed).await, "HTTP/1.0 401 Unauthorized");
+    assert_eq!(ask_as_nobody(&agent, &format!("/{TOKEN}/v1/logs")).await, "HTTP/1.0 200 OK");
     assert_eq!(agent.counts().denied, 2);
+}
+
+/// Needs to be root, to start a program as somebody else.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn another_user_cannot_take_the_last_places() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not checked: starting a program as another user takes root");
+        return;
+    }
+    let agent = Agent::with(Limits { connections_max: 4, ..Limits::default() }, admission());
+    let (body, _) = logs();
+    let mut ours = Vec::new();
+    for _ in 0..2 {
+        let mut connection = agent.connect().await;
+        connection.send(&crate::support::post("/v1/logs", &[], &body)).await;
+        assert_eq!(connection.answer().await.status, 200);
+        ours.push(connection);
+    }
+    assert_eq!(ask_as_nobody(&agent, "/v1/logs").await, "", "closed without a word");
+    assert_eq!(agent.post("/v1/logs", &[], &body).await.status, 200, "there is room for us");
+    assert_eq!((agent.counts().requests, agent.counts().denied), (3, 0));
+    drop(ours);
 }

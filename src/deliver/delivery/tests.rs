@@ -118,7 +118,9 @@ fn samples_behind_the_horizon_are_compacted_and_the_young_ones_delivered() {
 
     // Knowing that, the next batch costs no refusal.
     let mut delivery = Delivery::new(batch(Content::Samples(mixed)), NOW_MS);
-    delivery.leave_out_old_samples(NOW_MS);
+    let (mut known, now) = (Horizon::default(), Instant::now());
+    known.learn(now);
+    delivery.keep_within_horizon(&mut known, NOW_MS, now);
     let ended = play(delivery, |time_ms, _| time_ms < horizon);
     assert_eq!((ended.requests, ended.settled.delivered, ended.settled.compacted), (1, 200, 20));
 }

@@ -10,6 +10,9 @@ use crate::deliver::negotiation::Version;
 
 /// 2026-11-21T12:00:00Z
 const NOW_MS: i64 = 1_795_262_400_000;
+/// Status, the header's value, what is known, and the outcome.
+type Answered = (u16, Option<&'static str>, Negotiation, (&'static str, u64));
+
 const WRITTEN: &str = "x-prometheus-remote-write-samples-written";
 
 fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &[u8]) -> Answer {
@@ -81,8 +84,7 @@ fn remote_write_2_is_trusted_by_its_headers_only() {
     let one = Instant::now();
     let (unknown, v2, v1) = (Negotiation::Unknown, Negotiation::V2, Negotiation::V1 { since: one });
     let fixed = Negotiation::Fixed(Version::V2);
-    type Row = (u16, Option<&'static str>, Negotiation, (&'static str, u64));
-    let table: &[Row] = &[
+    let table: &[Answered] = &[
         (204, Some("10"), unknown, ("accepted", 0)),
         (204, Some("7"), unknown, ("accepted", 3)),
         (204, Some("99"), unknown, ("accepted", 0)),

@@ -180,3 +180,14 @@ fn events_of_a_launch_tell_their_place_below_minimal_only() {
     );
     assert_eq!(texts(&record(PrivacyLevel::Minimal)), []);
 }
+
+#[test]
+fn attributes_beyond_the_limit_are_counted() {
+    let keys: Vec<String> =
+        (0..ATTRIBUTES_MAX + 3).map(|number| format!("k{number}_length")).collect();
+    let attributes: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "1")).collect();
+    let event = event(log("claude_code.x", &attributes));
+    assert_eq!(event.attributes.len(), ATTRIBUTES_MAX + 1);
+    let last = event.attributes.last().map(|(key, value)| (&**key, value.clone()));
+    assert_eq!(last, Some(("dropped_attributes_count", Value::Int(3))));
+}

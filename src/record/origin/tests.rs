@@ -107,6 +107,17 @@ fn tags_are_few_and_short_and_tell_no_secrets() {
 }
 
 #[test]
+fn a_tag_that_is_not_in_effect_is_named() {
+    let pairs =
+        [("model", "x"), ("job", "x"), ("team", "a"), ("os.type", "linux"), ("ccotel.x", "")];
+    assert_eq!(origin(&pairs, PrivacyLevel::Standard).ignored, ["model", "job"]);
+    let many: Vec<(String, &str)> = (10..30).map(|number| (format!("k{number}"), "v")).collect();
+    let pairs: Vec<(&str, &str)> = many.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    let ignored = origin(&pairs, PrivacyLevel::Standard).ignored;
+    assert_eq!(ignored.len(), 20 + 2 - TAGS_MAX, "{ignored:?}"); // two are the machine's
+}
+
+#[test]
 fn facts_are_kept_by_level() {
     let pairs = [("service.version", "2.1.197"), ("host.name", "laptop"), ("custom", "x")];
     let keys = |level| {

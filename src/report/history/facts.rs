@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::record::{Event, Labels, Value};
 
+/// Largest whole number believed. More in a sum of millions would not fit SQLite's integers.
+const INT_MAX: i64 = 1 << 40;
+
 /// An event of a kind that reports count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
@@ -130,11 +133,12 @@ fn double(event: &Event, name: &str) -> Option<f64> {
 }
 
 fn int(event: &Event, name: &str) -> Option<i64> {
-    if let Value::Int(int) = attribute(event, name)? {
-        return Some(*int);
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and nothing sends more")]
-    double(event, name).map(|double| double.round() as i64)
+    let int = match attribute(event, name)? {
+        Value::Int(int) => *int,
+        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+        _ => double(event, name)?.round() as i64,
+    };
+    (-INT_MAX..=INT_MAX).contains(&int).then_some(int)
 }
 
 fn boolean(event: &Event, name: &str) -> Option<bool> {
@@ -197,7 +201,12 @@ mod tests {
     fn nonsense_is_absent_and_not_a_number() {
         let odd = event(
             "api_request",
-            &[("cost_usd", Value::Text("NaN".into())), ("output_tokens", Value::Bool(true))],
+            &[
+                ("cost_usd", Value::Text("NaN".into())),
+                ("output_tokens", Value::Bool(true)),
+                ("input_tokens", Value::Int(i64::MAX)),
+                ("cache_read_tokens", Value::Double(1e300)),
+            ],
         );
         let fact = Fact::from_event(&odd, 0).unwrap();
         assert_eq!(fact.kind, Kind::Request(Request::default()));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Statement};
 
 use super::grain::{Grain, pieces};
 use super::schema::{self, BUSY_TIMEOUT, HistoryError, SCHEMA};
@@ -38,6 +38,17 @@ pub struct Usage {
     pub output_tokens: i64,
     pub cache_read_tokens: i64,
     pub cache_creation_tokens: i64,
+}
+
+/// From an id to a text. A year has many facets and a week few: they are looked up one by one.
+pub struct Lookup<'h>(Statement<'h>);
+
+impl Lookup<'_> {
+    pub fn value(&mut self, id: i64) -> rusqlite::Result<Option<String>> {
+        self.0.raw_bind_parameter(1, id)?;
+        let mut rows = self.0.raw_query();
+        rows.next()?.map(|row| row.get(0)).transpose()
+    }
 }
 
 /// A facet's column that holds the id of a text.
@@ -132,46 +143,39 @@ impl History {
         })
     }
 
-    /// Ids of every facet.
-    pub fn facets(&self) -> Result<Vec<i64>, HistoryError> {
-        self.checked(|connection| {
-            connection.prepare("SELECT id FROM facet")?.query_map([], |row| row.get(0))?.collect()
-        })
+    /// Facet id to the value of a tag. The name as a label has it.
+    pub fn facet_tag(&self, name: &str) -> Result<Lookup<'_>, HistoryError> {
+        self.lookup(
+            "SELECT tag.value FROM facet
+             JOIN tag ON tag.name = ?2 AND tag.tag_set_id = facet.tag_set_id WHERE facet.id = ?1",
+            Some(name),
+        )
     }
 
-    /// Facet id to the value of a tag, where it is set. The name as a label has it.
-    pub fn facet_tag(&self, name: &str) -> Result<HashMap<i64, String>, HistoryError> {
-        self.checked(|connection| {
-            connection
-                .prepare(
-                    "SELECT facet.id, tag.value FROM facet
-                     JOIN tag ON tag.name = ? AND tag.tag_set_id = facet.tag_set_id",
-                )?
-                .query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-    }
-
-    /// Facet id to a text of it, where it has one.
-    pub fn facet_text(&self, column: FacetColumn) -> Result<HashMap<i64, String>, HistoryError> {
-        self.checked(|connection| {
-            connection
-                .prepare(&format!(
-                    "SELECT facet.id, text.value FROM facet JOIN text ON text.id = facet.{}",
-                    column.name()
-                ))?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
+    /// Facet id to a text of it.
+    pub fn facet_text(&self, column: FacetColumn) -> Result<Lookup<'_>, HistoryError> {
+        let column = column.name();
+        self.lookup(
+            &format!(
+                "SELECT text.value FROM facet JOIN text ON text.id = facet.{column}
+                 WHERE facet.id = ?1"
+            ),
+            None,
+        )
     }
 
     /// Session id in here to Claude Code's `session.id`.
-    pub fn sessions(&self) -> Result<HashMap<i64, String>, HistoryError> {
+    pub fn sessions(&self) -> Result<Lookup<'_>, HistoryError> {
+        self.lookup("SELECT session_id FROM session WHERE id = ?1", None)
+    }
+
+    fn lookup(&self, query: &str, name: Option<&str>) -> Result<Lookup<'_>, HistoryError> {
         self.checked(|connection| {
-            connection
-                .prepare("SELECT id, session_id FROM session")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
+            let mut statement = connection.prepare(query)?;
+            if let Some(name) = name {
+                statement.raw_bind_parameter(2, name)?;
+            }
+            Ok(Lookup(statement))
         })
     }
 
@@ -205,7 +209,7 @@ impl History {
         &self,
         ranges: &[Range<i64>],
         with_usage: bool,
-        mut each: impl FnMut(usize, &ActivityRow),
+        mut each: impl FnMut(usize, &ActivityRow) -> rusqlite::Result<()>,
     ) -> Result<(), HistoryError> {
         let (columns, condition) = if with_usage { (USAGE, "") } else { ("", WITHOUT_USAGE) };
         self.checked(|connection| {
@@ -217,7 +221,7 @@ impl History {
                 for (grain, piece) in pieces(range.clone()) {
                     let mut rows = query.query([grain.column(), piece.start, piece.end])?;
                     while let Some(row) = rows.next()? {
-                        each(index, &activity_row(row, with_usage)?);
+                        each(index, &activity_row(row, with_usage)?)?;
                     }
                 }
             }
@@ -225,9 +229,9 @@ impl History {
         })
     }
 
-    fn checked<T>(
-        &self,
-        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    fn checked<'h, T>(
+        &'h self,
+        ask: impl FnOnce(&'h Connection) -> rusqlite::Result<T>,
     ) -> Result<T, HistoryError> {
         ask(&self.connection).map_err(|error| HistoryError::from_sqlite(&self.path, &error))
     }

@@ -165,9 +165,6 @@ impl HistoryError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged { path, cause }
             }
-            // A table or column that the schema's version promises is not there.
-            Some(ErrorCode::Unknown) => Self::Damaged { path, cause },
-            _ if error.sqlite_error_code().is_none() => Self::Damaged { path, cause },
             _ => Self::Unusable { path, cause },
         }
     }

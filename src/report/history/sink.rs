@@ -193,7 +193,7 @@ fn add_ticks(
             continue;
         }
         let minute = tick.time_ms.div_euclid(MINUTE_MS);
-        for (store_id, increment) in &tick.increments {
+        for (store_id, increment) in tick.increments.iter().filter(|(_, value)| value.is_finite()) {
             let id = match ids.get(store_id) {
                 Some(id) => *id,
                 None => *ids.entry(*store_id).or_insert(series_id(

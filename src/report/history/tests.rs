@@ -111,7 +111,12 @@ fn cost_counted(path: &Path) -> f64 {
 fn requests_counted(path: &Path) -> i64 {
     let history = History::open(path).unwrap().unwrap();
     let mut requests = 0;
-    history.activity(&[EVER], false, |_, row| requests += row.requests).unwrap();
+    history
+        .activity(&[EVER], false, |_, row| {
+            requests += row.requests;
+            Ok(())
+        })
+        .unwrap();
     requests
 }
 
@@ -205,6 +210,20 @@ fn a_series_may_be_described_after_its_first_tick() {
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].1, COST);
     assert_eq!(history.series_label("project").unwrap()[&known[0].0], "checkout");
+}
+
+#[test]
+fn what_is_not_a_number_is_not_added() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.db");
+    let mut sink = Sink::open(&path).unwrap();
+    sink.begin_install("a").unwrap();
+    let odd = HistoryPage {
+        ticks: vec![tick(1, START_MS, &[(1, f64::NAN), (2, f64::INFINITY), (3, 0.5)])],
+        ..Default::default()
+    };
+    sink.apply(&odd, DAYS).unwrap();
+    assert_eq!(cost_counted(&path), 0.5);
 }
 
 /// A lost database numbers its rows and series from 1 again.
@@ -314,7 +333,12 @@ fn every_kind_of_event_is_a_row() {
     assert!(matches!(&tables["prompt"][0][5], Column::Blob(id) if id.len() == 16));
     let history = History::open(&path).unwrap().unwrap();
     let mut failures = 0;
-    history.activity(&[EVER], true, |_, row| failures += row.usage.tool_failures).unwrap();
+    history
+        .activity(&[EVER], true, |_, row| {
+            failures += row.usage.tool_failures;
+            Ok(())
+        })
+        .unwrap();
     assert_eq!(failures, 1);
 }
 

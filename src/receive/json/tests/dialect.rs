@@ -83,7 +83,6 @@ impl Dialect {
             let default = matches!(&value, Value::Null)
                 || value == ""
                 || value == 0
-                || value == "0"
                 || value == false
                 || value.as_array().is_some_and(Vec::is_empty);
             match self.defaults {
@@ -116,6 +115,12 @@ impl Dialect {
         } else {
             serde_json::from_str(&number.to_string()).unwrap()
         }
+    }
+
+    /// A field of its own, so that its default may be left out.
+    fn wide_field(self, number: u64) -> Value {
+        let left_out = number == 0 && self.defaults != Defaults::Written;
+        if left_out { Value::Null } else { self.wide(number) }
     }
 
     fn wides(self, numbers: &[u64]) -> Vec<Value> {
@@ -215,8 +220,8 @@ impl Dialect {
         let severity = SeverityNumber::try_from(record.severity_number);
         let severity = severity.ok().map(|severity| severity.as_str_name());
         self.object(json!({
-            "timeUnixNano": self.wide(record.time_unix_nano),
-            "observedTimeUnixNano": self.wide(record.observed_time_unix_nano),
+            "timeUnixNano": self.wide_field(record.time_unix_nano),
+            "observedTimeUnixNano": self.wide_field(record.observed_time_unix_nano),
             "severityNumber": self.name(record.severity_number, severity),
             "severityText": record.severity_text,
             "body": record.body.as_ref().map(|body| self.any(body)),
@@ -233,7 +238,7 @@ impl Dialect {
         let kind = SpanKind::try_from(span.kind).ok().map(|kind| kind.as_str_name());
         let events = span.events.iter().map(|event| {
             self.object(json!({
-                "timeUnixNano": self.wide(event.time_unix_nano),
+                "timeUnixNano": self.wide_field(event.time_unix_nano),
                 "name": event.name,
                 "attributes": self.attributes(&event.attributes),
                 "droppedAttributesCount": event.dropped_attributes_count,
@@ -261,8 +266,8 @@ impl Dialect {
             "flags": span.flags,
             "name": span.name,
             "kind": self.name(span.kind, kind),
-            "startTimeUnixNano": self.wide(span.start_time_unix_nano),
-            "endTimeUnixNano": self.wide(span.end_time_unix_nano),
+            "startTimeUnixNano": self.wide_field(span.start_time_unix_nano),
+            "endTimeUnixNano": self.wide_field(span.end_time_unix_nano),
             "attributes": self.attributes(&span.attributes),
             "droppedAttributesCount": span.dropped_attributes_count,
             "events": events.collect::<Vec<_>>(),

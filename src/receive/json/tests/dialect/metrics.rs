@@ -70,8 +70,8 @@ impl Dialect {
             };
             let object = self.object(json!({
                 "attributes": self.attributes(&point.attributes),
-                "startTimeUnixNano": self.wide(point.start_time_unix_nano),
-                "timeUnixNano": self.wide(point.time_unix_nano),
+                "startTimeUnixNano": self.wide_field(point.start_time_unix_nano),
+                "timeUnixNano": self.wide_field(point.time_unix_nano),
                 "exemplars": self.exemplars(&point.exemplars),
                 "flags": point.flags,
             }));
@@ -89,7 +89,7 @@ impl Dialect {
             };
             let object = self.object(json!({
                 "filteredAttributes": self.attributes(&exemplar.filtered_attributes),
-                "timeUnixNano": self.wide(exemplar.time_unix_nano),
+                "timeUnixNano": self.wide_field(exemplar.time_unix_nano),
                 "spanId": Self::hex(&exemplar.span_id),
                 "traceId": Self::hex(&exemplar.trace_id),
             }));
@@ -102,9 +102,9 @@ impl Dialect {
         let bounds: Vec<_> = point.explicit_bounds.iter().copied().map(Self::double).collect();
         let object = self.object(json!({
             "attributes": self.attributes(&point.attributes),
-            "startTimeUnixNano": self.wide(point.start_time_unix_nano),
-            "timeUnixNano": self.wide(point.time_unix_nano),
-            "count": self.wide(point.count),
+            "startTimeUnixNano": self.wide_field(point.start_time_unix_nano),
+            "timeUnixNano": self.wide_field(point.time_unix_nano),
+            "count": self.wide_field(point.count),
             "bucketCounts": self.wides(&point.bucket_counts),
             "explicitBounds": bounds,
             "exemplars": self.exemplars(&point.exemplars),
@@ -123,11 +123,11 @@ impl Dialect {
         };
         let object = self.object(json!({
             "attributes": self.attributes(&point.attributes),
-            "startTimeUnixNano": self.wide(point.start_time_unix_nano),
-            "timeUnixNano": self.wide(point.time_unix_nano),
-            "count": self.wide(point.count),
+            "startTimeUnixNano": self.wide_field(point.start_time_unix_nano),
+            "timeUnixNano": self.wide_field(point.time_unix_nano),
+            "count": self.wide_field(point.count),
             "scale": point.scale,
-            "zeroCount": self.wide(point.zero_count),
+            "zeroCount": self.wide_field(point.zero_count),
             "positive": point.positive.as_ref().map(buckets),
             "negative": point.negative.as_ref().map(buckets),
             "flags": point.flags,
@@ -144,9 +144,9 @@ impl Dialect {
         );
         self.object(json!({
             "attributes": self.attributes(&point.attributes),
-            "startTimeUnixNano": self.wide(point.start_time_unix_nano),
-            "timeUnixNano": self.wide(point.time_unix_nano),
-            "count": self.wide(point.count),
+            "startTimeUnixNano": self.wide_field(point.start_time_unix_nano),
+            "timeUnixNano": self.wide_field(point.time_unix_nano),
+            "count": self.wide_field(point.count),
             "sum": Self::double(point.sum),
             "quantileValues": quantiles.collect::<Vec<_>>(),
             "flags": point.flags,
