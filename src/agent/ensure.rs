@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::files::{self, FileError};
 use super::identity::{self, Identity};
-use super::sockets::{self, BindError};
+use super::sockets::{self, BindError, Inherited};
 use super::{PROTOCOL, VERSION, control, lock, spawn};
 use crate::config::Config;
 use crate::paths::Paths;
@@ -138,7 +138,7 @@ fn start(paths: &Paths, config: &Config) -> Result<Option<Endpoint>, EnsureError
         return Ok(None);
     };
     let token = identity::token_or_new(paths)?;
-    let sockets = sockets::bind(paths, &config.agent.listen, Vec::new())?;
+    let sockets = sockets::bind(paths, &config.agent.listen, Inherited::default())?;
     let addresses = sockets.addresses();
     let exe = spawn::own_exe()
         .map_err(|cause| EnsureError::Spawn { exe: PathBuf::from("ccotel"), cause })?;
@@ -162,7 +162,8 @@ fn hand_over_to_newer(paths: &Paths, identity: &Identity) {
 /// Whether that agent is older than this binary, or lost its binary or its control socket. A newer one
 /// is left alone, so that two installed versions do not take turns.
 pub fn needs_replacing(identity: &Identity) -> bool {
-    is_older(identity) || !identity.exe.exists() || !identity.control.exists()
+    let lost = || !identity.exe.exists() || !identity.control.exists();
+    identity.is_of_this_machine() && (is_older(identity) || lost())
 }
 
 /// Whether that agent is of an older version than this binary.

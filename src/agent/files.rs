@@ -96,6 +96,15 @@ pub fn open_private(path: &Path) -> Result<File, FileError> {
 
 /// Replaces a file in one step, 0600. Readers see the old content or the new one.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    replace_with(path, content, false)
+}
+
+/// The same for what must survive a power cut: it reaches the disk before it is in place.
+pub fn replace_synced(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    replace_with(path, content, true)
+}
+
+fn replace_with(path: &Path, content: &[u8], synced: bool) -> Result<(), FileError> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let write = || -> io::Result<()> {
         let mut file = OpenOptions::new()
@@ -105,6 +114,9 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(content)?;
+        if synced {
+            file.sync_all()?;
+        }
         fs::rename(&temporary, path)
     };
     write().map_err(|cause| {

@@ -10,7 +10,7 @@
 //! No runtime, no thread, no timer while all is well: one `poll` on the signal pipe.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -64,14 +64,15 @@ pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Resu
         let _ = rustix::process::setsid();
     }
     let (lock, sockets, exe) = take_over(paths, listen)?;
-    let mut identity = Identity::new(exe, sockets.addresses(), paths.control_socket());
+    let mut identity = Identity::new(exe, sockets.addresses(), sockets.control_path(paths));
     identity.pid = Some(std::process::id());
     identity.write(paths)?;
     if !detached {
         let addresses: Vec<_> = identity.addresses.iter().map(ToString::to_string).collect();
         eprintln!("ccotel: agent {} listens on {}", identity.version, addresses.join(", "));
     }
-    let mut holder = Holder { paths, lock, sockets, identity, signals, detached };
+    let at_terminal = !detached && std::io::stderr().is_terminal();
+    let mut holder = Holder { paths, lock, sockets, identity, signals, detached, at_terminal };
     holder.keep_running()
 }
 
@@ -79,12 +80,13 @@ pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Resu
 fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sockets, PathBuf)> {
     let inherited = sockets::inherit().context("cannot use the sockets that were passed")?;
     let exe = spawn::own_exe().context("cannot tell which binary this is")?;
-    if let (Some(lock), Some(control)) = (inherited_lock(paths), inherited.control) {
+    if let (Some(lock), Some(control)) = (inherited_lock(paths), &inherited.control) {
         let configured = take_restart(paths).map(|restart| restart.listen).unwrap_or_default();
         let otlp = sockets::bind_otlp(paths, &configured, inherited.otlp)?;
         // The end of a login session empties the runtime directory.
-        let control =
-            if paths.control_socket().exists() { control } else { sockets::bind_control(paths)? };
+        let lost = !sockets::path_of(control).is_some_and(|path| path.exists());
+        let control = if lost { None } else { inherited.control };
+        let control = control.map_or_else(|| sockets::bind_control(paths), Ok)?;
         return Ok((lock, Sockets { otlp, control }, exe));
     }
     files::private_dir(&paths.data_dir)?;
@@ -101,7 +103,7 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
     files::remove(&paths.agent_json())?;
     files::remove(&paths.restart_json())?;
     identity::token_or_new(paths)?;
-    let sockets = sockets::bind(paths, listen, inherited.otlp)?;
+    let sockets = sockets::bind(paths, listen, inherited)?;
     drop(start_lock);
     Ok((lock, sockets, exe))
 }
@@ -127,6 +129,7 @@ struct Holder<'a> {
     identity: Identity,
     signals: Signals,
     detached: bool,
+    at_terminal: bool,
 }
 
 impl Holder<'_> {
@@ -223,10 +226,12 @@ impl Holder<'_> {
 
     /// A terminal that is closed sends SIGHUP too; there nobody wants a restart.
     fn understand(&self, request: Request) -> Request {
-        if request == Request::Restart && !self.detached && !self.paths.restart_json().exists() {
-            return Request::Stop;
+        match request {
+            Request::Restart if self.at_terminal && !self.paths.restart_json().exists() => {
+                Request::Stop
+            }
+            request => request,
         }
-        request
     }
 
     fn note_death(&mut self, reason: String, fast_deaths: u32) {

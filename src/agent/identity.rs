@@ -94,7 +94,7 @@ pub fn token_or_new(paths: &Paths) -> Result<String, FileError> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| at("make", &path)(std::io::Error::other(error)))?;
     let token = format!("{:032x}", u128::from_be_bytes(bytes));
-    files::replace(&path, token.as_bytes())?;
+    files::replace_synced(&path, token.as_bytes())?;
     Ok(token)
 }
 

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -52,15 +53,15 @@ pub enum BindError {
 
 /// Binds everything. The caller holds `agent.lock`, so a control socket that lies there is dead.
 ///
-/// `inherited` are OTLP sockets that exist already: they stay, and what is configured and not among
-/// them is bound beside them.
+/// `inherited` sockets (a socket unit's) stay, and what is configured and not among them is bound
+/// beside them.
 pub fn bind(
     paths: &Paths,
     configured: &[SocketAddr],
-    inherited: Vec<TcpListener>,
+    inherited: Inherited,
 ) -> Result<Sockets, BindError> {
-    let control = bind_control(paths)?;
-    let otlp = bind_otlp(paths, configured, inherited)?;
+    let control = inherited.control.map_or_else(|| bind_control(paths), Ok)?;
+    let otlp = bind_otlp(paths, configured, inherited.otlp)?;
     Ok(Sockets { otlp, control })
 }
 
@@ -154,6 +155,11 @@ pub fn bind_control(paths: &Paths) -> Result<UnixListener, BindError> {
     Ok(socket)
 }
 
+/// The file of a Unix socket.
+pub fn path_of(socket: &UnixListener) -> Option<PathBuf> {
+    socket.local_addr().ok()?.as_pathname().map(Path::to_path_buf)
+}
+
 /// What `LISTEN_FDS` brought.
 #[derive(Debug, Default)]
 pub struct Inherited {
@@ -178,6 +184,11 @@ pub fn inherit() -> io::Result<Inherited> {
 impl Sockets {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.otlp.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// Where the control socket is.
+    pub fn control_path(&self, paths: &Paths) -> PathBuf {
+        path_of(&self.control).unwrap_or_else(|| paths.control_socket())
     }
 
     /// Gives copies of all sockets to a command that is about to be run.
@@ -208,7 +219,7 @@ fn read_kept(paths: &Paths) -> Result<BTreeMap<SocketAddr, SocketAddr>, FileErro
 
 fn write_kept(paths: &Paths, kept: &BTreeMap<SocketAddr, SocketAddr>) -> Result<(), FileError> {
     let text = serde_json::to_vec(kept).expect("addresses are text");
-    files::replace(&paths.listen_file(), &text)
+    files::replace_synced(&paths.listen_file(), &text)
 }
 
 #[cfg(test)]

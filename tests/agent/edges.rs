@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use ccotel::agent::control;
 use ccotel::agent::ensure::{EnsureError, ensure};
 use ccotel::agent::notice::LaunchNotice;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use crate::home::{Home, config, kill, until};
@@ -21,11 +21,11 @@ fn an_agent_is_nobodys_child_and_takes_nothing_of_the_shell() {
     home.say(&["agent", "start"]);
     let holder = home.holder();
     let pid = holder.to_string();
-    let ps = Command::new("ps").args(["-o", "ppid=,sess=", "-p", &pid]).output().unwrap();
-    let facts = String::from_utf8(ps.stdout).unwrap();
-    let facts: Vec<_> = facts.split_whitespace().collect();
-    assert_ne!(facts[0], std::process::id().to_string());
-    assert_eq!(facts[1], pid, "a session of its own");
+    let ps = Command::new("ps").args(["-o", "ppid=", "-p", &pid]).output().unwrap();
+    let parent = String::from_utf8(ps.stdout).unwrap();
+    assert_ne!(parent.trim(), std::process::id().to_string());
+    let session = rustix::process::getsid(Pid::from_raw(holder)).unwrap();
+    assert_eq!(Some(session), Pid::from_raw(holder), "a session of its own");
     if let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) {
         let environment = String::from_utf8_lossy(&environment);
         assert!(!environment.contains("OTEL_SECRET_OF_THE_SHELL"), "{environment}");

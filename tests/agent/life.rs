@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use ccotel::agent::ensure::{EnsureError, ensure};
@@ -61,6 +62,32 @@ fn restarts_refuse_no_connection_and_keep_holder_and_address() {
     }
     client.assert_never_refused();
     assert_eq!((home.holder(), home.address()), (holder, address));
+}
+
+#[test]
+fn a_changed_store_limit_is_applied_by_a_new_worker_without_refusing_anybody() {
+    let home = Home::new();
+    home.say(&["agent", "start"]);
+    let client = Client::start(home.address());
+    let worker = home.worker();
+    home.configure("[agent]\nlisten = [\"127.0.0.1:0\"]\nmax_disk = \"64 MiB\"\n");
+    until("another worker answers", || (home.worker() != worker).then_some(()));
+    client.some_more();
+    client.assert_never_refused();
+    assert_eq!(home.status()["worker"]["restarts"], 0, "nothing has died");
+}
+
+#[test]
+fn an_agent_that_the_wrapper_starts_is_not_claude_codes_child() {
+    let home = Home::new();
+    let claude = home.path("claude");
+    fs::write(&claude, "#!/bin/sh\necho children:\nps -A -o ppid=,args= | grep \"^ *$$ \"\n")
+        .unwrap();
+    fs::set_permissions(&claude, fs::Permissions::from_mode(0o700)).unwrap();
+    let said = home.say(&["wrap", claude.to_str().unwrap()]);
+    assert!(said.starts_with("children:"), "{said}");
+    assert!(!said.contains("agent"), "{said}");
+    home.worker();
 }
 
 #[test]
