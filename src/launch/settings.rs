@@ -17,7 +17,7 @@ use crate::config::file::read_text;
 use crate::paths::Paths;
 
 /// How long the file of a launch is kept.
-const KEPT: Duration = Duration::from_hours(30 * 24);
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Old files are looked for once in this time, and at most so many a time.
 const SWEPT_EVERY: Duration = Duration::from_hours(24);
 const SWEPT_FILES_MAX: usize = 2000;
