@@ -189,6 +189,12 @@ fn tags_name_the_file_each_came_from() {
 fn config_check_names_file_and_line() {
     let house = House::new();
     assert_eq!(house.run(&["config", "check"]).status.code(), Some(0));
+    house.write(FILE, "team = 5");
+    let output = house.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let place = format!("error: {}:1: `team` must be", house.path(FILE).display());
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(&place));
+    house.write(FILE, "");
     house.config("[privacy]\nlevel = \"none\"\n");
     let output = house.run(&["config", "check"]);
     assert_eq!(output.status.code(), Some(1));

@@ -1,8 +1,10 @@
+use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use crate::config::{self, Loaded, Severity, layers, limits, show};
+use crate::config::{self, Loaded, Problem, Severity, layers, limits, show};
 use crate::exit::Exit;
+use crate::launch::prepare::{self, Here};
 use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
@@ -17,7 +19,7 @@ pub enum Command {
     Path(Format),
     /// Every value in effect, and which file it came from
     Show(Format),
-    /// Whether the files are valid; exit code 1 if not
+    /// Whether the files, and any .ccotel.toml that counts here, are valid; exit code 1 if not
     Check(Format),
 }
 
@@ -39,7 +41,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             print_values(&config::load(&paths), format);
             Ok(Exit::Done)
         }
-        Command::Check(format) => Ok(check(&config::load(&paths), format)),
+        Command::Check(format) => {
+            let directory =
+                std::env::current_dir().context("the working directory cannot be told")?;
+            Ok(check(&prepare::look_around(&paths, &directory), format))
+        }
     }
 }
 
@@ -101,25 +107,29 @@ fn print_values(loaded: &Loaded, format: Format) {
     }
 }
 
-fn check(loaded: &Loaded, format: Format) -> Exit {
-    let errors = loaded.problems.iter().filter(|problem| problem.is_error()).count();
+fn check(here: &Here, format: Format) -> Exit {
+    let problems: Vec<&Problem> =
+        here.loaded.problems.iter().chain(&here.resolved.problems).collect();
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let mut files = files(&here.loaded);
+    files.extend(here.resolved.files.iter().map(|file| file.display().to_string()));
     if format.json {
         let document = json!({
             "schema": 1,
             "valid": errors == 0,
-            "files": files(loaded),
-            "problems": loaded.problems,
+            "files": files,
+            "problems": problems,
         });
         println!("{document}");
     } else {
-        for problem in &loaded.problems {
+        for problem in &problems {
             let kind = match problem.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             };
             println!("{kind}: {problem}");
         }
-        match (files(loaded).as_slice(), errors) {
+        match (files.as_slice(), errors) {
             ([], 0) => println!("no configuration file; the built-in values hold"),
             (files, 0) => println!("valid: {}", files.join(", ")),
             _ => {}

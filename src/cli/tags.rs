@@ -79,7 +79,7 @@ fn text(here: &Here, launches: &[LaunchProblem]) -> String {
         text.push_str(&words);
         text.push('\n');
     };
-    line(format!("\nPrivacy level: {level}, from {}", resolved.level_source));
+    line(format!("\nPrivacy level: {level} ({})", resolved.level_source));
     let files = files(here);
     if !files.is_empty() {
         line(format!("Files read: {}", files.join(", ")));

@@ -57,6 +57,30 @@ pub const LIMITS: &[Limit] = &[
         "directories",
         "looked at upward from the working directory",
     ),
+    limit(
+        "launch.settings",
+        crate::launch::layers::SETTINGS_FILE_BYTES_MAX,
+        "bytes",
+        "a larger settings file of Claude Code is not merged",
+    ),
+    limit(
+        "launch.kept",
+        crate::launch::settings::KEPT.as_secs(),
+        "seconds",
+        "the settings file of a launch is kept, for sessions that are started again",
+    ),
+    limit(
+        "launch.problems",
+        crate::launch::problems::PROBLEMS_FILE_BYTES_MAX as u64,
+        "bytes",
+        "of what went wrong at launches; the oldest make room",
+    ),
+    limit(
+        "launch.depth",
+        crate::launch::depth::DEPTH_MAX as u64,
+        "launches",
+        "within each other in a minute are a loop, and are ended",
+    ),
 ];
 
 const fn limit(name: &'static str, value: u64, unit: &'static str, what: &'static str) -> Limit {

@@ -10,7 +10,7 @@
 //! (`problems`). Only when there is no `claude` to start is there an error of our own.
 
 use std::ffi::{OsStr, OsString};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,7 +49,7 @@ pub fn main(real: Option<OsString>, arguments: Vec<OsString>) -> Exit {
         None => match find_claude(home) {
             Ok(found) => found,
             Err(missing) => {
-                eprintln!("{}", missing.message());
+                say(&missing.message());
                 return missing.exit();
             }
         },
@@ -57,7 +57,7 @@ pub fn main(real: Option<OsString>, arguments: Vec<OsString>) -> Exit {
     let depth = match depth::next(std::env::var_os(depth::VARIABLE).as_deref(), Timestamp::now()) {
         Ok(depth) => depth,
         Err(looped) => {
-            eprintln!("ccotel: {looped}, last by way of {}", found.program.display());
+            say(&format!("ccotel: {looped}, last by way of {}", found.program.display()));
             return Exit::Failed;
         }
     };
@@ -111,7 +111,7 @@ fn prepared(
     }
     let due = problems::keep(paths, &launch, &prepared.noticed, Timestamp::now());
     if !quiet && let Some(line) = line(&due) {
-        eprintln!("{line}");
+        say(&line);
     }
 }
 
@@ -179,11 +179,16 @@ fn path_with_shim(paths: &Paths, seen: Option<&Path>) -> Option<OsString> {
 fn not_started(program: &Path, error: &std::io::Error) -> Exit {
     let program = program.display();
     if error.kind() == std::io::ErrorKind::NotFound {
-        eprintln!("ccotel: {program} was not found, or the interpreter that it names was not");
+        say(&format!("ccotel: {program} was not found, or the interpreter that it names was not"));
         return Exit::NotFound;
     }
-    eprintln!("ccotel: {program} cannot be executed: {error}; check it with `ls -l`");
+    say(&format!("ccotel: {program} cannot be executed: {error}; check it with `ls -l`"));
     Exit::CannotExecute
+}
+
+/// A standard error that nobody reads any more is no reason to fail.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// How the binary was called, if not as `ccotel`: `claude`, or `ccotel-wrap`.

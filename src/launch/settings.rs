@@ -17,7 +17,7 @@ use crate::config::file::read_text;
 use crate::paths::Paths;
 
 /// How long the file of a launch is kept.
-const KEPT: Duration = Duration::from_hours(30 * 24);
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 /// Old files are looked for once in this time, and at most so many a time.
 const SWEPT_EVERY: Duration = Duration::from_hours(24);
 const SWEPT_FILES_MAX: usize = 2000;
@@ -67,19 +67,31 @@ pub fn write(paths: &Paths, launch: &str, settings: &Value) -> std::io::Result<P
     Ok(file)
 }
 
-/// In a settings file `/path` in a rule for files means "from the directory of this file", and the
-/// merged one lies elsewhere: there it has to be `//path`, from the root.
+/// Some paths in a settings file are meant from the directory of that file (measured on 2.1.329),
+/// and the merged one lies elsewhere: `/path` in a rule for files, which becomes `//path`, from the
+/// root; and a relative path in the sandbox's file system.
 fn rebase(settings: &mut Map<String, Value>, base: &Path) {
     let Some(base) = base.to_str() else { return };
-    let Some(permissions) = settings.get_mut("permissions").and_then(Value::as_object_mut) else {
-        return;
-    };
-    for list in ["allow", "deny", "ask"] {
-        let rules = permissions.get_mut(list).and_then(Value::as_array_mut);
-        for rule in rules.into_iter().flatten() {
-            if let Some(absolute) = rule.as_str().and_then(|text| absolute_rule(text, base)) {
-                *rule = Value::String(absolute);
-            }
+    let base = base.trim_end_matches('/');
+    if let Some(permissions) = settings.get_mut("permissions") {
+        for list in ["allow", "deny", "ask"] {
+            replace(permissions, list, |rule| absolute_rule(rule, base));
+        }
+    }
+    if let Some(sandbox) = settings.get_mut("sandbox").and_then(|it| it.get_mut("filesystem")) {
+        for list in ["allowRead", "allowWrite", "denyRead", "denyWrite"] {
+            replace(sandbox, list, |path| {
+                (!path.starts_with(['/', '~'])).then(|| format!("{base}/{path}"))
+            });
+        }
+    }
+}
+
+/// Replaces those strings of a list for which there is a replacement.
+fn replace(object: &mut Value, list: &str, replacement: impl Fn(&str) -> Option<String>) {
+    for item in object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(replaced) = item.as_str().and_then(&replacement) {
+            *item = Value::String(replaced);
         }
     }
 }
@@ -92,7 +104,7 @@ fn absolute_rule(rule: &str, base: &str) -> Option<String> {
     if !FILE_TOOLS.contains(&tool) || rest.starts_with('/') {
         return None;
     }
-    Some(format!("{tool}(/{}/{rest}", base.trim_end_matches('/')))
+    Some(format!("{tool}(/{base}/{rest}"))
 }
 
 /// Removes the files of launches long past, once a day and a bounded number of them.
@@ -138,6 +150,15 @@ mod tests {
         ] {
             assert_eq!(absolute_rule(rule, "/base").as_deref(), expected, "{rule}");
         }
+    }
+
+    #[test]
+    fn paths_of_the_sandbox_keep_their_meaning() {
+        let text = r#"{"sandbox":{"filesystem":{"allowWrite":["out","./x","/tmp","~/y","//z"]}}}"#;
+        let mut settings = serde_json::from_str(text).unwrap();
+        rebase(&mut settings, Path::new("/base"));
+        let expected = serde_json::json!(["/base/out", "/base/./x", "/tmp", "~/y", "//z"]);
+        assert_eq!(settings["sandbox"]["filesystem"]["allowWrite"], expected);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::io::Read as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -77,8 +78,13 @@ impl House {
         path
     }
 
+    /// Another process writes it: while this one forks for another test, a file that it has open
+    /// for writing could not be executed ("text file busy").
     pub fn executable(&self, file: &str, text: &str) -> PathBuf {
-        let path = self.write(file, text);
+        let source = self.write(&format!("{file}.text"), text);
+        let path = self.path(file);
+        let copied = Command::new("cp").arg(source).arg(&path).status().unwrap();
+        assert!(copied.success());
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
         path
     }
@@ -143,6 +149,30 @@ impl House {
             output,
             spawned,
         }
+    }
+
+    /// Runs `ccotel claude` on a terminal, and returns what it showed.
+    pub fn on_terminal(&self, arguments: &[&str]) -> String {
+        let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+        let controller = rustix::pty::openpt(flags).unwrap();
+        rustix::pty::grantpt(&controller).unwrap();
+        rustix::pty::unlockpt(&controller).unwrap();
+        let name = rustix::pty::ptsname(&controller, Vec::new()).unwrap();
+        let path = Path::new(OsStr::from_bytes(name.to_bytes())).to_owned();
+        let terminal = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let mut command = self.command(CCOTEL);
+        command.arg("claude").args(arguments);
+        command.stdout(terminal.try_clone().unwrap()).stderr(terminal);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let reader = std::thread::spawn(move || {
+            let mut shown = Vec::new();
+            // The last one to leave a terminal is an error to its reader, on Linux.
+            let _ = std::fs::File::from(controller).read_to_end(&mut shown);
+            shown
+        });
+        assert!(child.wait().unwrap().success());
+        String::from_utf8(reader.join().unwrap()).unwrap()
     }
 
     /// What went wrong at launches, as `ccotel tags` tells it.
