@@ -21,6 +21,8 @@ const SETTLE: Duration = Duration::from_millis(150);
 pub struct ConfigWatch {
     _watcher: RecommendedWatcher,
     events: mpsc::Receiver<()>,
+    /// A change was seen, and has not been told yet.
+    unsettled: bool,
 }
 
 impl ConfigWatch {
@@ -41,15 +43,18 @@ impl ConfigWatch {
                 added?;
             }
         }
-        Ok(Self { _watcher: watcher, events })
+        Ok(Self { _watcher: watcher, events, unsettled: false })
     }
 
-    /// Resolves when something changed and nothing has since for a moment.
+    /// Resolves when something changed and nothing has since for a moment. Cancel safe: a change that
+    /// was seen is told by a later call.
     pub async fn changed(&mut self) {
-        if self.events.recv().await.is_none() {
+        if !self.unsettled && self.events.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
+        self.unsettled = true;
         while let Ok(Some(())) = tokio::time::timeout(SETTLE, self.events.recv()).await {}
+        self.unsettled = false;
     }
 }
 
@@ -96,6 +101,25 @@ mod tests {
         assert!(is_change(&event(created, "/c/config.toml"), &names));
         assert!(!is_change(&event(created, "/c/queue.db-wal"), &names));
         assert!(!is_change(&event(EventKind::Access(AccessKind::Any), "/c/config.toml"), &names));
+    }
+
+    #[tokio::test]
+    async fn a_change_outlives_a_call_that_was_cut_off() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            config_dir: root.path().into(),
+            data_dir: root.path().into(),
+            runtime_dir: root.path().into(),
+            home: root.path().into(),
+        };
+        let mut watch = ConfigWatch::start(&paths).unwrap();
+        std::fs::write(paths.config_file(), "").unwrap();
+        while !watch.unsettled {
+            let cut_off = tokio::time::timeout(Duration::from_millis(10), watch.changed());
+            assert!(cut_off.await.is_err(), "it settles for longer than that");
+        }
+        watch.changed().await;
+        assert!(!watch.unsettled);
     }
 
     #[test]
