@@ -179,18 +179,11 @@ impl Sandbox {
         Ok(i32::try_from(identity["pid"].as_i64().with_context(|| text.clone())?)?)
     }
 
-    /// The holder's only child.
+    /// The worker that the holder runs now.
     pub fn worker_pid(&self) -> Result<i32> {
-        let holder = self.holder_pid()?;
-        let output =
-            Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().context("running ps")?;
-        let table = String::from_utf8(output.stdout)?;
-        let pids = table.lines().filter_map(|line| {
-            let (pid, parent) = line.trim().split_once(char::is_whitespace)?;
-            Some((pid.parse::<i32>().ok()?, parent.trim().parse::<i32>().ok()?))
-        });
-        let worker = pids.into_iter().find(|(_, parent)| *parent == holder);
-        Ok(worker.with_context(|| format!("the holder {holder} has no worker"))?.0)
+        let status = self.json(&["status", "--json"])?;
+        let pid = status["worker"]["pid"].as_i64().with_context(|| status.to_string())?;
+        Ok(i32::try_from(pid)?)
     }
 
     /// The first-run questions of Claude Code's terminal interface, answered.

@@ -94,7 +94,8 @@ pub fn prometheus_says(sandbox: &Sandbox, prometheus: &Prometheus, truth: &Truth
         sandbox.run(&["report", "--json"])?;
         counters_say(prometheus, truth, str::to_owned)?;
         counters_say(prometheus, truth, recipe)
-    })?;
+    })
+    .with_context(|| destinations(sandbox))?;
     let rows = prometheus.query(r#"{__name__=~"claude_code_.+", session_id!=""}"#)?;
     ensure!(rows.is_empty(), "a series by session: {rows:?}");
     let rows = prometheus.query(r#"count by (instance) ({__name__=~"claude_code_.+"})"#)?;
@@ -108,6 +109,13 @@ pub fn prometheus_grew_by(sandbox: &Sandbox, prometheus: &Prometheus, truth: &Tr
         sandbox.run(&["report", "--json"])?;
         counters_say(prometheus, truth, recipe)
     })
+    .with_context(|| destinations(sandbox))
+}
+
+/// What the agent says about them, for who reads a failure.
+fn destinations(sandbox: &Sandbox) -> String {
+    let status = sandbox.json(&["status", "--json"]).unwrap_or_default();
+    format!("destinations: {}, warnings: {}", status["destinations"], status["warnings"])
 }
 
 /// Exact for a range, whatever was idle or offline in it.
