@@ -17,4 +17,5 @@ ci:
 
 # The design's numbers, printed beside their goals
 measure:
-    cargo run --release --locked --example measure
+    cargo build --release --locked
+    cargo run --release --locked --example measure -- target/release/ccotel

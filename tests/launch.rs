@@ -330,6 +330,20 @@ fn resource_attributes_of_every_layer_are_merged_and_encoded() {
 }
 
 #[test]
+fn local_settings_are_those_of_the_main_checkout() {
+    let house = House::new();
+    let settings = |place: &str, value: &str| {
+        let text = format!(r#"{{"env":{{"OTEL_RESOURCE_ATTRIBUTES":"place={value}"}}}}"#);
+        house.write(&format!("home/work/{place}.claude/settings.local.json"), text);
+    };
+    house.write("home/work/.git/HEAD", "ref: refs/heads/main\n");
+    settings("checkout/", "here");
+    assert_eq!(house.launch(&["-p"]).attributes()["place"], "here");
+    settings("", "top");
+    assert_eq!(house.launch(&["-p"]).attributes()["place"], "top");
+}
+
+#[test]
 fn setting_sources_that_are_left_out_do_not_count() {
     let house = House::new();
     let settings = r#"{"env":{"OTEL_RESOURCE_ATTRIBUTES":"mine=1"}}"#;
@@ -438,6 +452,45 @@ fn without_a_home_directory_claude_starts() {
     // What a system without an entry for the user falls back to cannot be written here.
     command.args(["claude", "-p"]).env("CCOTEL_DISABLE", "1");
     assert_eq!(house.launched(&mut command).own_arguments(), ["-p"]);
+}
+
+#[test]
+fn a_terminal_sees_one_line_a_day_and_a_script_none() {
+    let house = House::new();
+    house.write("home/work/.ccotel.toml", "teem = 1\n[tags]\nJOB = \"x\"\n[privcy]\n");
+    let json = ["-p", "--output-format", "json"];
+    assert_eq!(on_terminal(&house, &json), "", "a program reads the output");
+    std::fs::remove_file(house.path("data/problems.jsonl")).unwrap();
+    let said = on_terminal(&house, &["-p"]);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("ccotel: "), "{said}");
+    assert!(said.contains("(and 2 more: `ccotel tags`)"), "{said}");
+    assert_eq!(on_terminal(&house, &["-p"]), "", "said today");
+}
+
+/// Runs `ccotel claude` on a terminal, and returns what it showed.
+fn on_terminal(house: &House, arguments: &[&str]) -> String {
+    use std::io::Read as _;
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let controller = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::grantpt(&controller).unwrap();
+    rustix::pty::unlockpt(&controller).unwrap();
+    let name = rustix::pty::ptsname(&controller, Vec::new()).unwrap();
+    let path = std::path::Path::new(OsStr::from_bytes(name.to_bytes())).to_owned();
+    let terminal = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut command = house.command(CCOTEL);
+    command.arg("claude").args(arguments);
+    command.stdout(terminal.try_clone().unwrap()).stderr(terminal);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let reader = std::thread::spawn(move || {
+        let mut shown = Vec::new();
+        // The last one to leave a terminal is an error to its reader, on Linux.
+        let _ = std::fs::File::from(controller).read_to_end(&mut shown);
+        shown
+    });
+    assert!(child.wait().unwrap().success());
+    String::from_utf8(reader.join().unwrap()).unwrap()
 }
 
 #[test]

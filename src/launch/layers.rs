@@ -4,6 +4,9 @@
 //!
 //! Claude Code lays the `env` of each over the process's environment, whole values at a time, so a
 //! wrapper has to merge what must not be erased. Only variables of its telemetry are looked at.
+//!
+//! Measured on 2.1.329: the project's settings are those of the working directory alone; its local
+//! ones are those of the main checkout's top, or, failing that, of the working directory.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -76,6 +79,8 @@ impl Layers {
 pub struct Places<'p> {
     pub home: &'p Path,
     pub directory: &'p Path,
+    /// The top of the main checkout around the directory.
+    pub checkout: Option<PathBuf>,
     /// `CLAUDE_CONFIG_DIR`.
     pub config_dir: Option<PathBuf>,
     /// `--setting-sources`, if given: which of `user`, `project`, `local` count.
@@ -92,7 +97,7 @@ pub fn read(places: &Places<'_>, shell: Env) -> Layers {
         .map_or_else(|| places.home.join(".claude.json"), |dir| dir.join(".claude.json"));
     let user = claude.join("settings.json");
     let project = places.directory.join(".claude/settings.json");
-    let local = places.directory.join(".claude/settings.local.json");
+    let local = |top: &Path| top.join(".claude/settings.local.json");
     let counts = |name: &str| {
         places.sources.as_ref().is_none_or(|list| list.split(',').any(|part| part.trim() == name))
     };
@@ -106,7 +111,9 @@ pub fn read(places: &Places<'_>, shell: Env) -> Layers {
         layers.extend(layer(&project, true));
     }
     if counts("local") {
-        layers.extend(layer(&local, true));
+        layers.extend(layer(&local(places.directory), true));
+        let checkout = places.checkout.as_deref().filter(|top| *top != places.directory);
+        layers.extend(checkout.and_then(|top| layer(&local(top), true)));
     }
     Layers { layers, managed: managed(&claude) }
 }

@@ -16,7 +16,7 @@ use crate::agent::ensure::{self, Endpoint};
 use crate::agent::notice::LaunchNotice;
 use crate::config::{self, Loaded};
 use crate::paths::Paths;
-use crate::tags::{self, Inputs, Resolved};
+use crate::tags::{self, Inputs, Resolved, git};
 
 /// A launch, ready to be executed.
 #[derive(Debug)]
@@ -90,6 +90,7 @@ fn here(
     let places = Places {
         home: &paths.home,
         directory,
+        checkout: git::facts(directory).map(|facts| facts.main_root),
         config_dir: std::env::var_os("CLAUDE_CONFIG_DIR")
             .filter(|dir| !dir.is_empty())
             .map(PathBuf::from),
