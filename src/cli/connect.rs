@@ -21,7 +21,7 @@ use crate::store::handle::Since;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What answers at the address
-    #[arg(value_enum)]
+    #[arg(value_enum, value_name = "TYPE")]
     pub kind: Kind,
     /// Its address; the usual path is added where there is none: http://localhost:9090
     pub url: String,

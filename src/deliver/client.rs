@@ -204,7 +204,9 @@ fn build(url: &Url, tls: &Tls) -> Result<reqwest::Client, Failure> {
     match &tls.ca {
         Some(ca) => {
             let roots = reqwest::Certificate::from_pem_bundle(&pem(ca, "ca")?)
-                .map_err(|_| wrong(&format!("tls.ca {}", ca.display())))?;
+                .ok()
+                .filter(|roots| !roots.is_empty())
+                .ok_or_else(|| wrong(&format!("tls.ca {}", ca.display())))?;
             builder = builder.tls_certs_only(roots);
         }
         // Plain HTTP needs no roots: loading the platform's takes a megabyte.

@@ -174,12 +174,12 @@ impl Delivery {
         self.bisecting = true;
         if let Some(whole) = part.whole.take() {
             part.content = whole;
-        } else if let Some(newest) = newest_alone(&part) {
+            part.maybe_taken = false;
+        } else if let Some(newest) = newest_alone(&part, now_ms) {
             let whole = Some(std::mem::replace(&mut part.content, newest));
             self.parts.push_front(Part { whole, ..part });
             return Verdict::GoesOn;
         }
-        part.maybe_taken = false;
         let all_old = match &part.content {
             Content::Samples(series) => !series.iter().any(|series| is_young(series, now_ms)),
             Content::Events(_) | Content::Spans(_) => false,
@@ -299,9 +299,11 @@ impl Delivery {
 }
 
 /// The newest sample of each series, if that is less than the part, and may tell what became of it.
-fn newest_alone(part: &Part) -> Option<Content> {
+fn newest_alone(part: &Part, now_ms: i64) -> Option<Content> {
     let Content::Samples(series) = &part.content else { return None };
-    if !part.maybe_taken || series.iter().all(|series| series.samples.len() < 2) {
+    // What may be refused for its age is told apart first.
+    let old = series.iter().any(|series| is_old(series, now_ms));
+    if old || !part.maybe_taken || series.iter().all(|series| series.samples.len() < 2) {
         return None;
     }
     let newest = series.iter().filter_map(|series| {

@@ -13,6 +13,9 @@ pub const LINE_BYTES_MAX: usize = 256 * 1000;
 pub const METADATA_BYTES_MAX: usize = 64 * 1000;
 /// `max_structured_metadata_entries_count`.
 pub const METADATA_ENTRIES_MAX: usize = 128;
+/// Of both, what attributes may take where at most 16 tags of 255 bytes come beside them.
+const OTLP_ATTRIBUTES_MAX: usize = METADATA_ENTRIES_MAX - 24;
+const OTLP_ATTRIBUTES_BYTES_MAX: usize = METADATA_BYTES_MAX - 8_000;
 /// `reject_old_samples_max_age` is a week; an hour is for the way there.
 const AGE_NS_MAX: u64 = (7 * 24 - 1) * 3600 * 1_000_000_000;
 /// `creation_grace_period` is 10 min.
@@ -67,19 +70,25 @@ pub fn fit(entries: &mut Vec<(String, String)>) {
     }
 }
 
-/// The same for events sent as OTLP, whose values have types; only text is cut.
-pub fn fit_attributes(attributes: &mut [(Arc<str>, Value)]) {
-    let mut texts: Vec<(String, String)> =
-        attributes.iter().map(|(name, value)| (name.to_string(), text_of(value))).collect();
-    let total: usize = texts.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if total <= METADATA_BYTES_MAX {
-        return;
+/// The same for the attributes of an event sent to Loki as OTLP, whose values have types: only text
+/// is cut. Tags and what we add are beside them, and have room.
+pub fn fit_attributes(attributes: &mut Vec<(Arc<str>, Value)>) {
+    if attributes.len() > OTLP_ATTRIBUTES_MAX {
+        let left_out = attributes.len() - (OTLP_ATTRIBUTES_MAX - 1);
+        attributes.truncate(OTLP_ATTRIBUTES_MAX - 1);
+        let left_out = Value::Text(left_out.to_string().into());
+        attributes.push(("ccotel.attributes_left_out".into(), left_out));
     }
+    let texts: Vec<(String, String)> =
+        attributes.iter().map(|(name, value)| (name.to_string(), text_of(value))).collect();
     let names: usize = texts.iter().map(|(name, _)| name.len()).sum();
-    let length = value_bytes_max(&texts, METADATA_BYTES_MAX.saturating_sub(names));
-    for ((_, value), (_, text)) in attributes.iter_mut().zip(&mut texts) {
-        if text.len() > length && matches!(value, Value::Text(_) | Value::Json(_)) {
-            *value = Value::Text(cut(text, length).into());
+    let values: usize = texts.iter().map(|(_, value)| value.len()).sum();
+    if names + values > OTLP_ATTRIBUTES_BYTES_MAX {
+        let length = value_bytes_max(&texts, OTLP_ATTRIBUTES_BYTES_MAX.saturating_sub(names));
+        for ((_, value), (_, text)) in attributes.iter_mut().zip(&texts) {
+            if text.len() > length && matches!(value, Value::Text(_) | Value::Json(_)) {
+                *value = Value::Text(cut(text, length).into());
+            }
         }
     }
 }
@@ -141,6 +150,21 @@ mod tests {
         let text = "é".repeat(100);
         let short = cut(&text, 50);
         assert!(short.len() <= 50 && short.ends_with("[cut by ccotel: 200 bytes]"), "{short}");
+    }
+
+    #[test]
+    fn attributes_keep_their_types_where_they_fit() {
+        let mut attributes: Vec<(Arc<str>, Value)> =
+            (0..200).map(|index| (format!("number{index}").into(), Value::Int(index))).collect();
+        attributes[0].1 = Value::Text("x".repeat(100_000).into());
+        fit_attributes(&mut attributes);
+        assert_eq!(attributes.len(), OTLP_ATTRIBUTES_MAX);
+        assert_eq!(attributes[1].1, Value::Int(1));
+        assert_eq!(attributes.last().unwrap().1, Value::Text("97".into()));
+        let bytes: usize =
+            attributes.iter().map(|(name, value)| name.len() + text_of(value).len()).sum();
+        assert!(bytes <= OTLP_ATTRIBUTES_BYTES_MAX, "{bytes}");
+        assert!(text_of(&attributes[0].1).ends_with("[cut by ccotel: 100000 bytes]"));
     }
 
     proptest! {

@@ -100,10 +100,15 @@ fn explain_tls(error: &rustls::Error) -> String {
                 "its certificate is not valid yet; check this machine's clock".to_owned()
             }
             Certificate::UnknownIssuer => {
-                "its certificate is from an unknown authority; name that one with tls.ca".to_owned()
+                "its certificate is from an unknown authority; name that one with tls.ca (--ca)"
+                    .to_owned()
             }
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 "its certificate is for another name; use that name in the url".to_owned()
+            }
+            // What `openssl req -x509` makes by default; webpki has no variant of its own for it.
+            other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                "its certificate is an authority's; a server needs one with CA:FALSE".to_owned()
             }
             Certificate::Revoked => "its certificate was revoked".to_owned(),
             other => format!("its certificate is not acceptable ({other})"),

@@ -235,7 +235,8 @@ impl Task {
     async fn send(&mut self, index: usize, request: &Encoded) -> Option<Result<Answer, Failure>> {
         let first = self.send_or_stop(request).await?;
         let unknown = match &first {
-            Ok(answer) => answer.status >= 500,
+            // A proxy's words; the backend's own 5xx took nothing.
+            Ok(answer) => matches!(answer.status, 502 | 504),
             Err(failure) => matches!(failure, Failure::Cut { .. } | Failure::TimedOut { .. }),
         };
         if unknown && let Some(delivery) = &mut self.lanes[index].delivery {

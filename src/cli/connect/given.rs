@@ -85,11 +85,12 @@ fn absolute(path: &Path) -> Result<std::path::PathBuf, String> {
 
 fn protocol(kind: DestinationType, given: &str) -> Result<Protocol, String> {
     match (kind, given) {
-        (_, "auto") => Ok(Protocol::Auto),
         (DestinationType::Prometheus, "1.0") => Ok(Protocol::RemoteWrite1),
         (DestinationType::Prometheus, "2.0") => Ok(Protocol::RemoteWrite2),
-        (DestinationType::Loki | DestinationType::VictoriaLogs | DestinationType::Otlp, "otlp") => {
-            Ok(Protocol::Otlp)
+        (DestinationType::Loki, "otlp") => Ok(Protocol::Otlp),
+        // The latter speak nothing else.
+        (_, "auto") | (DestinationType::VictoriaLogs | DestinationType::Otlp, "otlp") => {
+            Ok(Protocol::Auto)
         }
         (DestinationType::Prometheus, _) => {
             Err(format!("--protocol {given} is not one of prometheus': auto, 1.0, 2.0"))

@@ -125,6 +125,39 @@ fn samples_behind_the_horizon_are_compacted_and_the_young_ones_delivered() {
     assert_eq!((ended.requests, ended.settled.delivered, ended.settled.compacted), (1, 200, 20));
 }
 
+/// A crash after the backend took the batch: it takes repetitions of the latest sample only.
+fn taken_before(time_ms: i64, newest_ms: i64) -> bool {
+    time_ms < newest_ms
+}
+
+#[test]
+fn a_replayed_batch_that_was_taken_is_told_by_its_newest_samples() {
+    let mut frozen = batch(Content::Samples(numbered(10, 5)));
+    frozen.replay = true;
+    let ended = play(Delivery::new(frozen, NOW_MS), |time_ms, _| taken_before(time_ms, NOW_MS));
+    assert_eq!((ended.requests, ended.settled.delivered), (2, 50));
+    assert!(ended.settled.quarantined.is_empty());
+}
+
+#[test]
+fn a_replayed_batch_with_something_bad_in_it_is_bisected_all_the_same() {
+    let mut frozen = batch(Content::Samples(numbered(10, 5)));
+    frozen.replay = true;
+    let ended = play(Delivery::new(frozen, NOW_MS), |_, value| is(value, 24));
+    assert_eq!((ended.settled.delivered, quarantined(&ended.settled)), (49, 1));
+}
+
+#[test]
+fn a_part_of_unknown_fate_is_first_told_apart_by_age() {
+    let mut mixed = numbered(4, 3);
+    mixed[0].samples.insert(0, (NOW_MS - 2 * HOUR_MS, 0.5));
+    let mut delivery = Delivery::new(batch(Content::Samples(mixed)), NOW_MS);
+    assert!(delivery.next_part().is_some());
+    delivery.outcome_unknown();
+    let ended = play(delivery, |time_ms, _| taken_before(time_ms, NOW_MS));
+    assert_eq!((ended.settled.delivered, ended.settled.compacted), (12, 1));
+}
+
 #[test]
 fn too_large_is_halved_without_a_budget_down_to_one() {
     let mut delivery = Delivery::new(batch(Content::Samples(numbered(64, 1))), NOW_MS);
