@@ -129,6 +129,23 @@ fn an_older_agent_and_a_lost_control_socket_are_replaced_behind_the_wrappers_bac
 }
 
 #[test]
+fn a_hand_over_to_a_binary_that_is_gone_changes_nothing() {
+    let home = Home::new();
+    home.say(&["agent", "start"]);
+    let (holder, worker) = (home.holder(), home.worker());
+    let client = Client::start(home.address());
+    fs::write(home.data("restart.json"), r#"{"exe":"/nonexistent/ccotel","listen":[]}"#).unwrap();
+    kill(holder, Signal::HUP);
+    until("another worker answers", || (home.worker() != worker).then_some(()));
+    client.some_more();
+    client.assert_never_refused();
+    until("the holder takes signals again", || home.status()["pid"].as_i64());
+    assert_eq!(home.holder(), holder);
+    assert!(home.say(&["agent", "logs"]).contains("cannot become /nonexistent/ccotel"));
+    assert!(home.say(&["agent", "restart"]).contains("restarted"));
+}
+
+#[test]
 fn the_sockets_of_a_socket_unit_are_used_and_kept() {
     let home = Home::new();
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
