@@ -3,7 +3,7 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
+//! | data | `queue.db`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
 //! | runtime | `control.sock` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
@@ -119,6 +119,11 @@ impl Paths {
     /// What a restarting holder shall become: written by `agent restart`.
     pub fn restart_json(&self) -> PathBuf {
         self.data_dir.join("restart.json")
+    }
+
+    /// The launches whose process lives: a new worker is told of them again.
+    pub fn notices_file(&self) -> PathBuf {
+        self.data_dir.join("notices.json")
     }
 
     /// The last valid `config.toml`, for a start while the current one is invalid.

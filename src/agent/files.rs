@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Longest state file that is read (`agent.json`, `listen.json`, `restart.json`, `token`).
-const STATE_BYTES_MAX: u64 = 64 * 1024;
+/// Longest state file that is read (`agent.json`, `listen.json`, `notices.json`, `token` and so on).
+const STATE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Something could not be done to a file.
 #[derive(Debug, thiserror::Error)]

@@ -31,6 +31,7 @@ mod lock;
 pub mod log;
 pub mod manage;
 pub mod notice;
+mod notices;
 pub mod rooms;
 mod sessions;
 pub mod signals;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use jiff::Timestamp;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
@@ -23,6 +24,8 @@ use crate::report::history::{self, HistoryHandle};
 use crate::store::{self, Clock};
 use crate::tags::git;
 
+/// How long a request to a backend may take to end when the agent does.
+const DELIVER_STOP_WAIT: Duration = Duration::from_millis(800);
 /// Unknown names that are shown; a new Claude Code adds a few.
 const UNKNOWN_SHOWN_MAX: usize = 12;
 
@@ -198,7 +201,10 @@ impl Rooms {
 
     /// After reception has ended: settles, commits, marks a clean stop.
     pub async fn stop(&self) {
-        self.deliver.stop().await;
+        // A backend that swallows a request must not keep the store from settling.
+        if timeout(DELIVER_STOP_WAIT, self.deliver.stop()).await.is_err() {
+            tracing::info!("a request to a backend was cut; it is sent again at the next start");
+        }
         self.history_stop.cancel();
         // An answer that does not come means the store has ended already.
         let _ = self.store.stop().await;

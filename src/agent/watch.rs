@@ -60,8 +60,8 @@ impl ConfigWatch {
 
 /// Whether an event is about the content of a watched file; others in these directories are no news.
 fn is_change(event: &Event, names: &BTreeSet<OsString>) -> bool {
-    let mut touched = event.paths.iter().filter_map(|path| path.file_name());
-    !event.kind.is_access() && touched.any(|name| names.contains(name))
+    let mut changed = event.paths.iter().filter_map(|path| path.file_name());
+    !event.kind.is_access() && changed.any(|name| names.contains(name))
 }
 
 fn files(paths: &Paths) -> [PathBuf; 2] {

@@ -27,7 +27,7 @@ use super::rooms::{self, Rooms};
 use super::sessions::Sessions;
 use super::status::{Status, Warning, WorkerFacts};
 use super::watch::ConfigWatch;
-use super::{files, lock, log, sockets};
+use super::{files, lock, log, notices, sockets};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -111,6 +111,9 @@ async fn work(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (config, known, warning) = config_at_start(paths);
     let rooms = Rooms::open(paths, &config, token, known).await?;
+    for notice in notices::load(paths, is_alive) {
+        rooms.notice(&notice);
+    }
     let listeners = otlp.into_iter().map(tokio_listener).collect::<Result<Vec<_>, _>>()?;
     control.set_nonblocking(true)?;
     let control = tokio::net::UnixListener::from_std(control)?;
@@ -228,6 +231,7 @@ impl Worker {
             },
             Request::Launch { notice } => {
                 self.rooms.notice(&notice);
+                notices::add(&self.paths, &notice, is_alive);
                 self.sessions.borrow_mut().notice(notice, SystemTime::now());
                 self.launched.notify_one();
                 done("noted")

@@ -1,5 +1,6 @@
 //! `ccotel agent`: the background agent, by hand.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
@@ -50,6 +51,19 @@ pub enum Command {
     },
     #[command(hide = true)]
     Worker,
+}
+
+/// The agent's own processes, told apart without the parser: its pages would stay in the memory of
+/// holder and worker for their life, and its time be a part of every start.
+pub fn of_agents_process(arguments: &[OsString]) -> Option<Args> {
+    let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
+    let command = match words.as_slice() {
+        [Some("agent"), Some("spawn")] => Command::Spawn { restart: false },
+        [Some("agent"), Some("run"), Some("--detached")] => Command::Run { detached: true },
+        [Some("agent"), Some("worker")] => Command::Worker,
+        _ => return None,
+    };
+    Some(Args { command })
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {

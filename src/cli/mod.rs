@@ -56,12 +56,15 @@ pub enum Command {
 
 /// Parses and runs; prints errors. Called with the process's own arguments.
 pub fn main(arguments: Vec<OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+    let cli = match agent::of_agents_process(&arguments) {
+        Some(args) => Cli { no_color: true, command: Command::Agent(args) },
+        None => match Cli::try_parse_from(arguments) {
+            Ok(cli) => cli,
+            Err(error) => {
+                let _ = error.print();
+                return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            }
+        },
     };
     match run(&cli) {
         Ok(exit) => exit,

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use ccotel::agent::ensure::{EnsureError, ensure};
+use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 
 use crate::home::{Client, Home, config, is_gone, kill, until};
@@ -102,6 +103,65 @@ fn a_restart_binds_an_address_that_was_added() {
     let addresses = home.status()["addresses"].to_string();
     assert_eq!(addresses, format!("[\"{first}\",\"{free}\"]"));
     TcpStream::connect(free).unwrap();
+}
+
+#[test]
+fn an_older_agent_and_a_lost_control_socket_are_replaced_behind_the_wrappers_back() {
+    let home = Home::new();
+    home.say(&["agent", "start"]);
+    let (address, client) = (home.address(), Client::start(home.address()));
+    let make_older = || {
+        let text = fs::read_to_string(home.data("agent.json")).unwrap();
+        let older = text.replace(ccotel::agent::VERSION, "0.0.1");
+        fs::write(home.data("agent.json"), older).unwrap();
+    };
+    let lose_socket = || fs::remove_file(home.data("run/control.sock")).unwrap();
+    for damage in [&make_older as &dyn Fn(), &lose_socket] {
+        let before = home.worker();
+        damage();
+        home.say(&["wrap", "/bin/echo"]);
+        until("another worker answers", || (home.worker() != before).then_some(()));
+        assert_eq!(home.status()["version"], ccotel::agent::VERSION);
+    }
+    client.some_more();
+    client.assert_never_refused();
+    assert_eq!(home.address(), address);
+}
+
+#[test]
+fn a_hand_over_to_a_binary_that_is_gone_changes_nothing() {
+    let home = Home::new();
+    home.say(&["agent", "start"]);
+    let (holder, worker) = (home.holder(), home.worker());
+    let client = Client::start(home.address());
+    fs::write(home.data("restart.json"), r#"{"exe":"/nonexistent/ccotel","listen":[]}"#).unwrap();
+    kill(holder, Signal::HUP);
+    until("another worker answers", || (home.worker() != worker).then_some(()));
+    client.some_more();
+    client.assert_never_refused();
+    until("the holder takes signals again", || home.status()["pid"].as_i64());
+    assert_eq!(home.holder(), holder);
+    assert!(home.say(&["agent", "logs"]).contains("cannot become /nonexistent/ccotel"));
+    assert!(home.say(&["agent", "restart"]).contains("restarted"));
+}
+
+#[test]
+fn the_sockets_of_a_socket_unit_are_used_and_kept() {
+    let home = Home::new();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    home.configure(&format!("[agent]\nlisten = [\"{address}\"]\n"));
+    let mut agent = home.command(&["agent", "run"]);
+    agent.env("LISTEN_FDS", "1").stderr(Stdio::null());
+    agent.fd_mappings(vec![FdMapping { parent_fd: socket.into(), child_fd: 3 }]).unwrap();
+    let mut agent = agent.spawn().unwrap();
+    let worker = home.worker();
+    assert_eq!(home.address(), address);
+    home.say(&["agent", "restart"]);
+    assert_ne!(home.worker(), worker);
+    assert_eq!(home.address(), address);
+    home.say(&["agent", "stop"]);
+    assert!(agent.wait().unwrap().success());
 }
 
 #[test]
