@@ -3,12 +3,13 @@
 //! The worker is asked first, since it signals its own parent; a pid from a file is used only where
 //! the worker does not answer, and only one that was written on this machine.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::control::{self, Request};
+use super::control::{self, Answer, Request};
 use super::ensure::{self, EnsureError};
 use super::holder::Restart;
 use super::identity::Identity;
@@ -22,6 +23,9 @@ const READY_WAIT: Duration = Duration::from_secs(3);
 const STOP_WAIT: Duration = Duration::from_secs(13);
 /// How long another starter is waited for.
 const START_LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// How long a running agent may take to read its configuration: it settles before.
+const RELOAD_WAIT: Duration = Duration::from_secs(2);
 
 /// What became of a start.
 #[derive(Debug)]
@@ -56,6 +60,23 @@ pub fn start(paths: &Paths, config: &Config) -> anyhow::Result<Started> {
         }
     }
     Ok(if before.is_some() { Started::Already(identity) } else { Started::New(identity) })
+}
+
+/// Has a running agent read its configuration until its destinations are as wanted, so that the next
+/// command finds it so. `false` if no agent runs; one that is slow comes to it by itself.
+pub fn reload(paths: &Paths, wanted: impl Fn(&[&str]) -> bool) -> bool {
+    if control::ask(paths, Request::Reload).is_err() {
+        return false;
+    }
+    let _ = lock::wait_for(RELOAD_WAIT, || {
+        let Ok(Answer::Status { status }) = control::ask(paths, Request::Status) else {
+            return Ok::<_, Infallible>(None);
+        };
+        let destinations = status["destinations"].as_array().map_or(&[][..], Vec::as_slice);
+        let names: Vec<&str> = destinations.iter().filter_map(|it| it["name"].as_str()).collect();
+        Ok(wanted(&names).then_some(()))
+    });
+    true
 }
 
 /// Whether there was an agent to stop. `stay`: no `claude` starts it again.

@@ -195,6 +195,7 @@ impl Rooms {
             (0, Some(name)) => format!("{name} is not waiting for anything"),
             (0, None) => "no destination is waiting for anything".to_owned(),
             (_, Some(name)) => format!("trying {name} now"),
+            (1, None) => "trying 1 destination now".to_owned(),
             (count, None) => format!("trying {count} destinations now"),
         })
     }

@@ -1,8 +1,7 @@
-use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::say;
+use super::{say, working_directory};
 use crate::config::{self, Loaded, Problem, Severity, layers, limits, show};
 use crate::exit::Exit;
 use crate::launch::prepare::{self, Here};
@@ -44,8 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Check(format) => {
-            let directory =
-                std::env::current_dir().context("the working directory cannot be told")?;
+            let directory = working_directory()?;
             Ok(check(&prepare::look_around(&paths, &directory), format))
         }
     }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::say;
+use super::say_wrapped;
+use crate::agent::manage;
 use crate::config::destination::{Credentials, DestinationConfig};
 use crate::config::edit::{ConfigFile, set_privacy};
 use crate::deliver::client::is_loopback;
@@ -126,19 +127,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         set_privacy(&mut file, level);
     }
     file.save()?;
-    say(&format!(
-        "{}: written to {}; the agent sends to it from now on",
-        config.name,
-        path.display()
-    ));
+    let when = if manage::reload(&paths, |names| names.contains(&config.name.as_str())) {
+        "the agent sends to it from now on"
+    } else {
+        "the agent sends to it once it runs: the next `claude` starts it"
+    };
+    say_wrapped(&format!("{}: written to {}; {when}", config.name, path.display()));
     Ok(Exit::Done)
 }
 
 /// Says what was found; false if it is not to be written.
 fn report(name: &str, verdict: &Verdict) -> bool {
     match verdict.found {
-        Found::Reachable => say(&format!("{name}: {}", verdict.words)),
-        Found::Unknown => say(&format!(
+        Found::Reachable => say_wrapped(&format!("{name}: {}", verdict.words)),
+        Found::Unknown => say_wrapped(&format!(
             "{name}: {}\n{name}: that is no harm: what is due waits on disk until it answers",
             verdict.words
         )),

@@ -3,8 +3,9 @@
 //! A running agent watches the file, stops sending, and gives up what was waiting for it.
 
 use super::connect::confirm;
-use super::say;
+use super::say_wrapped;
 use crate::agent::control::{self, Answer, Request};
+use crate::agent::manage;
 use crate::config::edit::ConfigFile;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -43,7 +44,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     file.remove_destination(name);
     file.save()?;
-    say(&format!("{name}: removed from {}; nothing is sent to it any more", path.display()));
+    manage::reload(&paths, |names| !names.contains(&name.as_str()));
+    say_wrapped(&format!(
+        "{name}: removed from {}; nothing is sent to it any more",
+        path.display()
+    ));
     Ok(Exit::Done)
 }
 

@@ -3,11 +3,13 @@
 //! One file a command: its clap arguments, and `run`. Help texts are written for who reads them first.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::agent::files;
 use crate::exit::Exit;
 
 pub mod agent;
@@ -112,7 +114,56 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
+/// Where the user stands: it may have been deleted under them.
+fn working_directory() -> anyhow::Result<PathBuf> {
+    std::env::current_dir().map_err(|error| {
+        let why = files::words(&error);
+        anyhow::anyhow!("the working directory cannot be told: {why}; change to one that exists")
+    })
+}
+
 /// One line on standard output; that nobody reads it (any more) is no failure.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Text on standard output: on a terminal its lines are broken between words, those below a line
+/// that is broken indented by two more. In a pipe a line stays a line.
+fn say_wrapped(text: &str) {
+    match terminal_width() {
+        Some(width) => text.lines().for_each(|line| say(&wrapped(line, width))),
+        None => text.lines().for_each(say),
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(&stdout).ok()?.ws_col;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+fn wrapped(line: &str, width: usize) -> String {
+    let indent = line.len() - line.trim_start().len();
+    let below = " ".repeat(indent + 2);
+    let options = textwrap::Options::new(width)
+        .subsequent_indent(&below)
+        .break_words(false) // a path is copied whole
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(line, options)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn lines_break_between_words_and_keep_their_indent() {
+        let wrapped = |line: &str| super::wrapped(line, 20);
+        assert_eq!(wrapped("  ! one two three four five"), "  ! one two three\n    four five");
+        assert_eq!(wrapped("    a  b"), "    a  b");
+        let path = "see /a/very/long/path/that/stays/whole now";
+        assert_eq!(wrapped(path), "see\n  /a/very/long/path/that/stays/whole\n  now");
+    }
 }

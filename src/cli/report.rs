@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+use super::terminal_width;
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -88,16 +89,11 @@ fn ask(history_db: &Path, question: &Question) -> anyhow::Result<Answer> {
 }
 
 fn look(no_color: bool) -> Look {
-    let stdout = std::io::stdout();
-    if !stdout.is_terminal() {
+    if !std::io::stdout().is_terminal() {
         return Look { width: None, colour: false };
     }
-    let width = rustix::termios::tcgetwinsize(&stdout)
-        .ok()
-        .map(|size| usize::from(size.ws_col))
-        .filter(|columns| *columns > 0);
     let colour = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Look { width, colour }
+    Look { width: terminal_width(), colour }
 }
 
 /// Prints; that a reader such as `head` has seen enough is no failure.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::{say, say_wrapped};
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::ensure::{self, EnsureError};
 use crate::agent::identity::Identity;
@@ -35,13 +36,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return watch(&paths);
     }
     let status = gather(&paths);
-    let text = if args.json {
-        serde_json::to_string(&status)? + "\n"
+    if args.json {
+        say(&serde_json::to_string(&status)?);
     } else {
-        screen::draw(&status, None, Timestamp::now())
-    };
-    // A pipe that is closed early has read what it wanted.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+        say_wrapped(&screen::draw(&status, None, Timestamp::now()));
+    }
     Ok(if status.running { Exit::Done } else { Exit::NotRunning })
 }
 

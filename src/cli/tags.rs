@@ -1,10 +1,9 @@
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::say;
+use super::{say, say_wrapped, working_directory};
 use crate::config::Problem;
 use crate::config::shape::privacy_word;
 use crate::exit::Exit;
@@ -21,13 +20,13 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
-    let directory = std::env::current_dir().context("the working directory cannot be told")?;
+    let directory = working_directory()?;
     let here = prepare::look_around(&paths, &directory);
     let launches = problems::recent(&paths);
     if args.json {
         say(&document(&here, &launches).to_string());
     } else {
-        say(text(&here, &launches).trim_end());
+        say_wrapped(text(&here, &launches).trim_end());
     }
     Ok(Exit::Done)
 }

@@ -13,6 +13,7 @@ use super::settings;
 use super::variables::{self, Variables};
 use crate::agent::control;
 use crate::agent::ensure::{self, Endpoint};
+use crate::agent::files;
 use crate::agent::notice::LaunchNotice;
 use crate::config::{self, Loaded};
 use crate::paths::Paths;
@@ -47,8 +48,9 @@ pub fn prepare(paths: &Paths, launch: &str, plan: Plan, arguments: Vec<OsString>
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(error) => {
+            let why = files::words(&error);
             let what =
-                format!("the working directory cannot be told ({error}), so nothing is counted");
+                format!("this session is not counted: the working directory cannot be told: {why}");
             return untouched(arguments, vec![Noticed::new(what, "change to one that exists")]);
         }
     };
@@ -196,7 +198,11 @@ fn with_settings(
         Ok(file) => file,
         Err(error) => {
             let directory = paths.launches_dir();
-            let what = format!("settings cannot be written to {}: {error}", directory.display());
+            let what = format!(
+                "settings cannot be written to {}: {}",
+                directory.display(),
+                files::words(&error)
+            );
             let remedy = "free some space or mend its permissions; meanwhile your own settings may \
                           send telemetry elsewhere";
             noticed.push(Noticed::new(what, remedy));

@@ -100,7 +100,10 @@ pub fn text(question: &Question, answer: &Answer, look: Look) -> String {
     let hidden: Vec<&str> =
         all.iter().filter(|column| !shown.contains(column)).map(|column| column.head()).collect();
     for line in notes(question, &hidden) {
-        text.push_str(&line);
+        // Broken between words, where the terminal would break them anywhere.
+        text.push_str(
+            &look.width.map_or_else(|| line.clone(), |width| textwrap::fill(&line, width)),
+        );
         text.push('\n');
     }
     text

@@ -140,6 +140,7 @@ fn draw_destination(
         "ok" => "in order",
         "retrying" => "not reachable for now, is tried again by itself",
         "parked" => "refuses us; needs a change",
+        "idle" if destination.delivered > 0 => "in order, nothing to send",
         "idle" => "nothing to send yet",
         other => other,
     };
