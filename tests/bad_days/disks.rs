@@ -39,7 +39,8 @@ fn full_from_the_start() {
 
 fn fills_up() {
     let house = House::new();
-    mount(&house, "mode=700,size=3m");
+    mount(&house, "mode=700,size=32m");
+    std::fs::write(house.path("data/filler"), vec![0; 29 << 20]).unwrap();
     assert!(house.run(&["agent", "start"]).status.success());
     let endpoint = otlp::endpoint(&house);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -58,7 +59,7 @@ fn fills_up() {
     }
     assert!(house.launch(&["-p"]).output.status.success(), "Claude Code starts");
 
-    remount(&house, "size=64m");
+    std::fs::remove_file(house.path("data/filler")).unwrap();
     let deadline = Instant::now() + DEADLINE;
     while runtime.block_on(otlp::send(&endpoint, 10_000)).status != 200 {
         assert!(Instant::now() < deadline, "it does not go on");
@@ -100,11 +101,6 @@ fn mount(house: &House, options: &str) {
     let data = house.path("data");
     std::fs::create_dir_all(&data).unwrap();
     run(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(data));
-}
-
-fn remount(house: &House, options: &str) {
-    let options = format!("remount,{options}");
-    run(Command::new("mount").args(["-o", &options]).arg(house.path("data")));
 }
 
 fn unmount(house: &House) {
