@@ -130,15 +130,15 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        let (group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        let answers = self.ingest(&group);
+        let (mut group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let answers = self.ingest(&mut group);
         for (reply, answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer);
         }
         other
     }
 
-    fn ingest(&mut self, group: &[Ingest]) -> Vec<Result<Ingested, Refused>> {
+    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
         let now_ms = self.clock.now_ms();
         if now_ms - self.retained_ms > retention::INTERVAL_MS {
             self.retain(now_ms);
