@@ -106,6 +106,11 @@ fn agent(binary: &Path) -> Outcome<()> {
         "≤ 8 MiB",
     );
     row(
+        "  the same, shared pages counted once (PSS)",
+        &format!("{:.1} MiB", proportional_kib(&processes)? / 1024.0),
+        "",
+    );
+    row(
         "  of it not shared with the binary's file",
         &format!("{:.1} MiB", anonymous_kib(&processes)? / 1024.0),
         "",
@@ -379,6 +384,16 @@ fn resident_kib(processes: &[u32]) -> Outcome<f64> {
 
 fn anonymous_kib(processes: &[u32]) -> Outcome<f64> {
     status_kib(processes, "RssAnon:")
+}
+
+/// `Pss` of `/proc/PID/smaps_rollup`: each page divided by the number of processes that map it.
+fn proportional_kib(processes: &[u32]) -> Outcome<f64> {
+    let mut total = 0.0;
+    for process in processes {
+        let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+        total += field_kib(&rollup, "Pss:")?;
+    }
+    Ok(total)
 }
 
 fn status_kib(processes: &[u32], field: &str) -> Outcome<f64> {
