@@ -399,12 +399,14 @@ fn proportional_kib(processes: &[u32]) -> Outcome<f64> {
 fn status_kib(processes: &[u32], field: &str) -> Outcome<f64> {
     let mut total = 0.0;
     for process in processes {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
-        total += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        total += field_kib(&std::fs::read_to_string(format!("/proc/{process}/status"))?, field)?;
     }
     Ok(total)
+}
+
+fn field_kib(text: &str, field: &str) -> Outcome<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn milliseconds(time: Duration) -> String {
