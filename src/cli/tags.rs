@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::say;
 use crate::config::Problem;
 use crate::config::shape::privacy_word;
 use crate::exit::Exit;
@@ -24,9 +25,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let here = prepare::look_around(&paths, &directory);
     let launches = problems::recent(&paths);
     if args.json {
-        println!("{}", document(&here, &launches));
+        say(&document(&here, &launches).to_string());
     } else {
-        print!("{}", text(&here, &launches));
+        say(text(&here, &launches).trim_end());
     }
     Ok(Exit::Done)
 }
