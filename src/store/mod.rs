@@ -24,14 +24,14 @@ mod lanes;
 mod meta;
 mod projection;
 mod retention;
-mod row;
+pub mod row;
 mod sampler;
-mod samples;
+pub mod samples;
 mod schema;
 mod series;
 mod sessions;
 mod stats;
-mod stream;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 mod thread;
