@@ -18,7 +18,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     match control::ask(&paths, Request::Retry { name: args.name.clone() })? {
         Answer::Done { what } | Answer::Failed { what } => println!("ccotel: {what}"),
-        Answer::Status { .. } => anyhow::bail!(control::ControlError::Strange),
+        _ => anyhow::bail!(control::ControlError::Strange),
     }
     Ok(Exit::Done)
 }
