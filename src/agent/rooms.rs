@@ -24,6 +24,8 @@ use crate::report::history::{self, HistoryHandle};
 use crate::store::{self, Clock};
 use crate::tags::git;
 
+pub mod quarantine;
+
 /// How long a request to a backend may take to end when the agent does.
 const DELIVER_STOP_WAIT: Duration = Duration::from_millis(800);
 /// Unknown names that are shown; a new Claude Code adds a few.
@@ -316,6 +318,11 @@ fn samples(statuses: &[DestinationStatus]) -> Vec<Sample> {
             "ccotel_destination_quarantined_records_total",
             "Records that the backend refused for good.",
             status.quarantined,
+        );
+        push(
+            "ccotel_destination_quarantine_kept_records",
+            "Of these, records that can still be looked at and sent again.",
+            status.quarantine_kept,
         );
         if let Some(at) = status.last_success {
             push(

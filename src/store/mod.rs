@@ -23,6 +23,7 @@ mod inbox;
 mod lanes;
 mod meta;
 mod projection;
+pub mod quarantine;
 mod retention;
 pub mod row;
 mod sampler;

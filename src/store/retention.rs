@@ -5,6 +5,7 @@
 //! | points_inbox | an hour after they are in the counters, for deduplication |
 //! | samples | 31 days, and until the history has them |
 //! | events_inbox, spans_inbox | `history_days`, below the disk limit; delivered ones go first |
+//! | quarantine | 30 days, 16 MiB ([`super::quarantine`]) |
 //! | counters, streams, cursors | for ever (streams: 90 days of silence) |
 //!
 //! When undelivered records must go, each destination that still wanted them counts them as evicted, and
@@ -51,6 +52,7 @@ impl Core {
         let kept_ms = i64::from(self.options.history_days) * DAY_MS;
         self.expire(Lane::Events, now_ms - kept_ms)?;
         self.expire(Lane::Spans, now_ms - kept_ms)?;
+        self.trim_quarantine(now_ms)?;
         if self.disk_bytes()? > self.options.disk_bytes_max {
             self.make_room()?;
         }

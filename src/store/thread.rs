@@ -215,6 +215,16 @@ impl Worker {
                     self.core.settle(&destination, lane, &settled).map_err(|error| refusal(&error)),
                 );
             }
+            Command::Learned(name, reply) => {
+                let _ = reply.send(self.core.learned(&name).unwrap_or_default());
+            }
+            Command::Learn { destination, learned, reply } => {
+                let kept = self.core.learn(&destination, &learned);
+                let _ = reply.send(kept.map_err(|error| refusal(&error)));
+            }
+            Command::Quarantine(command) => {
+                self.core.answer_quarantine(command, self.clock.now_ms());
+            }
             Command::Books(name, reply) => {
                 let _ = reply.send(self.core.books(&name).unwrap_or_default());
             }

@@ -10,7 +10,7 @@ use ccotel::config::destination::{DestinationConfig, DestinationType};
 use ccotel::deliver::Manager;
 use ccotel::deliver::probe::{Found, probe};
 use ccotel::deliver::status::State;
-use ccotel::store::handle::{Content, Lane};
+use ccotel::store::handle::{Content, Lane, SeriesSamples};
 use libtest_mimic::Trial;
 
 use super::setup::{INSTALL, destination, running, series, status_when, trial};
@@ -159,20 +159,20 @@ async fn outage() {
     let minute_ms = 60_000;
     let now_ms = ccotel::deliver::wall_clock_ms();
     let name = "claude_code_cost_usage_USD_total";
-    let cost = |samples: &[(i64, f64)]| {
+    let cost = |before: f64, samples: &[(i64, f64)]| {
         let samples: Vec<_> =
             samples.iter().map(|(minute, value)| (now_ms + minute * minute_ms, *value)).collect();
-        Content::Samples(vec![series(name, &samples)])
+        Content::Samples(vec![SeriesSamples { before, ..series(name, &samples) }])
     };
     // Taken three days ago; since then only others were online.
-    store.add(Lane::Samples, 1, cost(&[(-3 * 24 * 60, 40.0)]));
+    store.add(Lane::Samples, 1, cost(0.0, &[(-3 * 24 * 60, 40.0)]));
     store.wait_for(1).await;
     let other = series("other_total", &[(now_ms, 1.0)]);
     store.add(Lane::Samples, 1, Content::Samples(vec![other]));
     store.wait_for(2).await;
 
-    store.add(Lane::Samples, 3, cost(&[(-4000, 41.0), (-3000, 60.0), (-2000, 70.0)]));
-    store.add(Lane::Samples, 3, cost(&[(-1000, 80.0), (-20, 90.0), (-1, 100.0)]));
+    store.add(Lane::Samples, 3, cost(40.0, &[(-4000, 41.0), (-3000, 60.0), (-2000, 70.0)]));
+    store.add(Lane::Samples, 3, cost(70.0, &[(-1000, 80.0), (-20, 90.0), (-1, 100.0)]));
     let settled = store.wait_for(4).await;
     let books = |index: usize| (settled[index].1.delivered, settled[index].1.compacted);
     assert_eq!((books(2), books(3)), ((0, 3), (2, 1)), "{settled:?}");
