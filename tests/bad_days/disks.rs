@@ -41,7 +41,7 @@ fn fills_up() {
     let house = House::new();
     mount(&house, "mode=700,size=3m");
     assert!(house.run(&["agent", "start"]).status.success());
-    let endpoint = endpoint(&house);
+    let endpoint = otlp::endpoint(&house);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut accepted = 0;
     let refused = (0..10_000).find_map(|number| {
@@ -94,12 +94,6 @@ fn assert_counted_again(house: &House) {
     assert!(launched.variable("OTEL_EXPORTER_OTLP_ENDPOINT").is_some());
     let status = String::from_utf8(house.run(&["status"]).stdout).unwrap();
     assert!(status.contains("at 2 launches"), "what was not counted stays said: {status}");
-}
-
-fn endpoint(house: &House) -> String {
-    let status = house.json(&["status", "--json"]);
-    let token = std::fs::read_to_string(house.path("data/token")).unwrap();
-    format!("http://{}/{}", status["addresses"][0].as_str().unwrap(), token.trim())
 }
 
 fn mount(house: &House, options: &str) {

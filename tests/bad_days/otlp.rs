@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::house::House;
+
 /// API requests told of in one OTLP request.
 pub const RECORDS: u64 = 20;
 
@@ -11,6 +13,13 @@ pub const RECORDS: u64 = 20;
 pub struct Answered {
     pub status: u16,
     pub retry_after: Option<String>,
+}
+
+/// Where the agent receives.
+pub fn endpoint(house: &House) -> String {
+    let status = house.json(&["status", "--json"]);
+    let token = std::fs::read_to_string(house.path("data/token")).unwrap();
+    format!("http://{}/{}", status["addresses"][0].as_str().unwrap(), token.trim())
 }
 
 /// Sends the `number`th request: [`RECORDS`] events `api_request` of one session.

@@ -1,13 +1,16 @@
 //! Ports and directories that somebody else has.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use crate::house::House;
+use crate::otlp;
 
 pub const CASES: &[(&str, fn())] = &[
     ("a_port_that_is_taken_is_replaced_and_said_once", port_taken),
     ("a_file_in_the_place_of_the_data_directory_stops_nothing", file_in_the_way),
     ("an_agent_of_another_machine_is_left_its_data_directory", other_machine),
+    ("a_backlog_is_not_given_up_unasked", backlog),
     ("a_broken_config_stops_nothing_until_it_is_mended", broken_config),
 ];
 
@@ -87,4 +90,30 @@ fn broken_config() {
     house.config("");
     house.launch(&["-p"]);
     assert_eq!(house.launch_problems(), [""; 0], "mended");
+}
+
+fn backlog() {
+    let house = House::new();
+    let connect = ["connect", "loki", "http://127.0.0.1:9", "--name", "away", "--no-check"];
+    assert!(house.run(&connect).status.success());
+    assert!(house.run(&["agent", "start"]).status.success());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let answered = runtime.block_on(otlp::send(&otlp::endpoint(&house), 0));
+    assert_eq!(answered.status, 200);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = house.json(&["status", "--json"]);
+        if status["destinations"][0]["backlog"]["records"] == otlp::RECORDS {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{status}");
+    }
+    let before = std::fs::read_to_string(house.path("config/config.toml")).unwrap();
+    let refused = house.run(&["disconnect", "away"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert!(words.contains("20 records are still waiting for away"), "{words}");
+    assert!(words.contains("`ccotel disconnect away --yes`"), "{words}");
+    assert_eq!(std::fs::read_to_string(house.path("config/config.toml")).unwrap(), before);
+    assert!(house.run(&["disconnect", "away", "--yes"]).status.success());
 }
