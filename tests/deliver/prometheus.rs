@@ -230,16 +230,16 @@ async fn offline(work_ms: i64, rest_ms: i64) {
     machine.work(work_ms);
     machine.pass(now_ms - machine.now_ms);
     // Once the horizon is known and something was left out, and then again.
-    for compacted in [1, 1000] {
+    for compacted in [1, 150] {
         let online = machine.go_online(&config).await;
-        while status(&online.manager).await.compacted < compacted {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        look_until(&online.manager, |now| now.compacted >= compacted).await;
         online.end().await;
     }
     let online = machine.go_online(&config).await;
-    let ended = drained(&online.manager).await;
-    assert!(ended.horizon_seconds == Some(3300) && ended.quarantined == 0, "{ended:?}");
+    let is_over =
+        |now: &DestinationStatus| now.backlog.records == 0 && now.horizon_seconds == Some(3300);
+    let ended = look_until(&online.manager, is_over).await;
+    assert_eq!(ended.quarantined, 0, "{ended:?}");
     // The series' last values follow once the backlog is empty.
     for (model, (total, before)) in machine.costs_usd.into_iter().zip(before).enumerate() {
         let selector = format!("{METRIC}%7Bmodel=%22m{model}%22%7D");
@@ -260,14 +260,21 @@ async fn offline(work_ms: i64, rest_ms: i64) {
 }
 
 async fn drained(manager: &Manager) -> DestinationStatus {
+    look_until(manager, |now| now.backlog.records == 0).await
+}
+
+async fn look_until(
+    manager: &Manager,
+    is_there: impl Fn(&DestinationStatus) -> bool,
+) -> DestinationStatus {
     let deadline = Instant::now() + READY_DEADLINE;
     loop {
         let now = status(manager).await;
-        if now.backlog.records == 0 {
+        if is_there(&now) {
             return now;
         }
-        assert!(Instant::now() < deadline, "never drained: {now:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(Instant::now() < deadline, "never there: {now:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
