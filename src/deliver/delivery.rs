@@ -239,7 +239,6 @@ impl Delivery {
             .quarantined
             .iter()
             .map(|one| Quarantined { records: take(one.records), ..one.clone() })
-            .filter(|one| one.records > 0)
             .collect();
         let expired = take(self.expired);
         let compacted = take(self.compacted);

@@ -267,7 +267,7 @@ impl Core {
             if let Some(state) = core.lanes.states.get(&key) {
                 lanes::save(&core.connection, &entry.destination, entry.lane, state)?;
             }
-            if refused == 0 {
+            if refused == 0 && matches!(retried, Retried::Taken { .. }) {
                 core.connection.execute("DELETE FROM quarantine WHERE id = ?1", [id])
             } else {
                 core.connection.execute(

@@ -28,14 +28,19 @@ impl Agent<'_> {
             if worker.is_some() && worker != old {
                 return worker.context("just seen");
             }
-            ensure!(Instant::now() < end, "no worker after {old:?}: {:?}", self.sandbox.json(&["status", "--json"]));
+            ensure!(
+                Instant::now() < end,
+                "no worker after {old:?}: {:?}",
+                self.sandbox.json(&["status", "--json"])
+            );
             std::thread::park_timeout(Duration::from_micros(200));
         }
     }
 
     fn worker(&self) -> Result<Option<Pid>> {
         let holder = self.sandbox.holder_pid()?;
-        let number = match std::fs::read_to_string(format!("/proc/{holder}/task/{holder}/children")) {
+        let number = match std::fs::read_to_string(format!("/proc/{holder}/task/{holder}/children"))
+        {
             Ok(children) => children.split_whitespace().next().and_then(|pid| pid.parse().ok()),
             // No Linux: whoever answers.
             Err(_) => self.sandbox.worker_pid().ok(),

@@ -55,7 +55,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // A kill at a random moment of one agent is none if another test has the processor.
     arguments.test_threads.get_or_insert(1);
-    let kills = number("CCOTEL_CRASH_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap_or(KILLS));
+    let kills =
+        number("CCOTEL_CRASH_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap_or(KILLS));
     let trials = vec![
         trial(Plan {
             name: "kills_lose_nothing_and_count_nothing_twice",

@@ -36,7 +36,30 @@ impl Oracle<'_> {
         poll::until("the totals", Duration::from_secs(15), || {
             self.agent.ask(Request::Retry { name: None })?;
             let report = ["report", "--since", "1d", "--by", "project", "--json"];
-            if std::env::var_os("DBG").is_some() { eprintln!("R {}", self.agent.sandbox.json(&["report", "--since", "1d", "--by", "project,model", "--json"])?); eprintln!("P {:?}", prometheus_agrees(&self.prometheus.rules(), &truth)); eprintln!("T {:?}", truth.counters); for (l, s) in &self.prometheus.rules().series { eprintln!("S {} {} {} {:?}", label(l,"project"), label(l,"model"), label(l, "type"), s); } }
+            if std::env::var_os("DBG").is_some() {
+                eprintln!(
+                    "R {}",
+                    self.agent.sandbox.json(&[
+                        "report",
+                        "--since",
+                        "1d",
+                        "--by",
+                        "project,model",
+                        "--json"
+                    ])?
+                );
+                eprintln!("P {:?}", prometheus_agrees(&self.prometheus.rules(), &truth));
+                eprintln!("T {:?}", truth.counters);
+                for (l, s) in &self.prometheus.rules().series {
+                    eprintln!(
+                        "S {} {} {} {:?}",
+                        label(l, "project"),
+                        label(l, "model"),
+                        label(l, "type"),
+                        s
+                    );
+                }
+            }
             report_agrees(&self.agent.sandbox.json(&report)?, &truth)?;
             let status = self.agent.sandbox.json(&["status", "--json"])?;
             let found = prometheus_agrees(&self.prometheus.rules(), &truth)

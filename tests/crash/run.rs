@@ -108,10 +108,8 @@ fn configure(
 ) -> Result<()> {
     let file = sandbox.config_dir().join("config.toml");
     let mut text = std::fs::read_to_string(&file)?;
-    let destinations = [
-        ("prometheus", prometheus.url("/api/v1/write")),
-        ("loki", loki.url("/loki/api/v1/push")),
-    ];
+    let destinations =
+        [("prometheus", prometheus.url("/api/v1/write")), ("loki", loki.url("/loki/api/v1/push"))];
     for (kind, url) in destinations {
         text.push_str("\n[[destination]]\n");
         for (key, value) in [("name", kind), ("type", kind), ("url", &url)] {
