@@ -53,6 +53,7 @@ pub struct Rooms {
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    renewed: Arc<tokio::sync::Notify>,
 }
 
 impl Rooms {
@@ -98,6 +99,7 @@ impl Rooms {
             deliver,
             history,
             history_stop,
+            renewed: opened.renewed,
         };
         if destinations_known {
             rooms.forget_destinations(config).await;
@@ -130,6 +132,11 @@ impl Rooms {
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
         self.deliver.apply(&config.destinations).await;
+    }
+
+    /// Resolves when the database has become a new install: what knows the old id has to start anew.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     pub fn notice(&self, notice: &LaunchNotice) {
