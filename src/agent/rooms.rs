@@ -24,6 +24,8 @@ use crate::report::history::{self, HistoryHandle};
 use crate::store::{self, Clock};
 use crate::tags::git;
 
+pub mod quarantine;
+
 /// How long a request to a backend may take to end when the agent does.
 const DELIVER_STOP_WAIT: Duration = Duration::from_millis(800);
 /// Unknown names that are shown; a new Claude Code adds a few.
@@ -51,6 +53,7 @@ pub struct Rooms {
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    renewed: Arc<tokio::sync::Notify>,
 }
 
 impl Rooms {
@@ -96,6 +99,7 @@ impl Rooms {
             deliver,
             history,
             history_stop,
+            renewed: opened.renewed,
         };
         if destinations_known {
             rooms.forget_destinations(config).await;
@@ -128,6 +132,11 @@ impl Rooms {
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
         self.deliver.apply(&config.destinations).await;
+    }
+
+    /// Resolves when the database has become a new install: what knows the old id has to start anew.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     pub fn notice(&self, notice: &LaunchNotice) {
@@ -317,6 +326,11 @@ fn samples(statuses: &[DestinationStatus]) -> Vec<Sample> {
             "ccotel_destination_quarantined_records_total",
             "Records that the backend refused for good.",
             status.quarantined,
+        );
+        push(
+            "ccotel_destination_quarantine_kept_records",
+            "Of these, records that can still be looked at and sent again.",
+            status.quarantine_kept,
         );
         if let Some(at) = status.last_success {
             push(

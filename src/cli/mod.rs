@@ -17,6 +17,7 @@ pub mod claude;
 pub mod config;
 pub mod connect;
 pub mod disconnect;
+pub mod quarantine;
 pub mod report;
 pub mod retry;
 pub mod status;
@@ -66,6 +67,8 @@ pub enum Command {
     Disconnect(disconnect::Args),
     /// Try a waiting or parked destination now
     Retry(retry::Args),
+    /// What a backend refused for good: look at it, send it again, keep it, or let go of it
+    Quarantine(quarantine::Args),
 }
 
 /// Parses and runs; prints errors. Called with the process's own arguments.
@@ -111,6 +114,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Connect(args) => connect::run(args),
         Command::Disconnect(args) => disconnect::run(args),
         Command::Retry(args) => retry::run(args),
+        Command::Quarantine(args) => quarantine::run(args),
     }
 }
 

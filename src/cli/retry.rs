@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             say(&format!("ccotel: {what}"));
             Ok(Exit::Done)
         }
-        Ok(Answer::Status { .. }) => anyhow::bail!(ControlError::Strange),
+        Ok(_) => anyhow::bail!(ControlError::Strange),
         // It refuses nothing but a name that it does not know.
         Err(ControlError::Refused(what)) => {
             eprintln!("ccotel: {what}");

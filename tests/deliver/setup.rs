@@ -88,7 +88,7 @@ pub fn series(name: &str, samples: &[(i64, f64)]) -> SeriesSamples {
         (Arc::from("job"), Arc::from("claude-code")),
     ];
     let start_ms = samples.first().map_or(0, |(time_ms, _)| time_ms - 60_000);
-    SeriesSamples { labels: Arc::new(labels), start_ms, samples: samples.to_vec() }
+    SeriesSamples { labels: Arc::new(labels), start_ms, before: 0.0, samples: samples.to_vec() }
 }
 
 pub fn event(age: Duration) -> Event {
