@@ -134,10 +134,13 @@ fn say(line: &str) {
 /// Text on standard output: on a terminal its lines are broken between words, those below a line
 /// that is broken indented by two more. In a pipe a line stays a line.
 fn say_wrapped(text: &str) {
-    match terminal_width() {
-        Some(width) => text.lines().for_each(|line| say(&wrapped(line, width))),
-        None => text.lines().for_each(say),
-    }
+    let _ = std::io::stdout().write_all(for_terminal(text).as_bytes());
+}
+
+fn for_terminal(text: &str) -> String {
+    let width = terminal_width();
+    let fit = |line: &str| width.map_or_else(|| line.to_owned(), |width| wrapped(line, width));
+    text.lines().map(|line| fit(line) + "\n").collect()
 }
 
 fn terminal_width() -> Option<usize> {

@@ -56,7 +56,7 @@ fn watch(paths: &Paths) -> anyhow::Result<Exit> {
         let now = Timestamp::now();
         let text = screen::draw(&status, before.as_ref().map(|(at, status)| (*at, status)), now);
         // Home, each line cleared to its end, then everything below: no flicker.
-        let lines = text.replace('\n', "\x1b[K\n");
+        let lines = super::for_terminal(&text).replace('\n', "\x1b[K\n");
         let mut out = std::io::stdout().lock();
         if write!(out, "\x1b[H{lines}\x1b[J").and_then(|()| out.flush()).is_err() {
             return Ok(Exit::Done);
