@@ -1,5 +1,7 @@
 //! `ccotel quarantine`, with an agent of its own and without.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,17 @@ impl Home {
             serde_json::from_str(&self.done(&["quarantine", "ls", "--json"])).unwrap();
         assert_eq!((&document["schema"], &document["running"]), (&1.into(), &true.into()));
         document["requests"].as_array().unwrap().clone()
+    }
+
+    fn metrics(&self) -> String {
+        let status: Value = serde_json::from_str(&self.done(&["status", "--json"])).unwrap();
+        let mut stream = TcpStream::connect(status["addresses"][0].as_str().unwrap()).unwrap();
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn destination(&self) -> Value {
@@ -151,6 +164,19 @@ async fn with_agent() {
     let records = listed[0]["records"].as_u64().unwrap();
     assert_eq!(count(&after, "delivered"), count(&before, "delivered") + records);
     assert_eq!(count(&after, "quarantined"), count(&before, "quarantined") - records);
+
+    let metrics = home.metrics();
+    for (key, name) in [
+        ("delivered", "delivered_records_total"),
+        ("expired", "expired_records_total"),
+        ("evicted", "evicted_records_total"),
+        ("compacted", "compacted_records_total"),
+        ("quarantined", "quarantined_records_total"),
+        ("quarantine_kept", "quarantine_kept_records"),
+    ] {
+        let line = format!("ccotel_destination_{name}{{destination=\"backend\"}} {}\n", after[key]);
+        assert!(metrics.contains(&line), "{line} is not in {metrics}");
+    }
 
     // Not to be reached: it waits, and the status says why.
     home.done(&["quarantine", "retry", "--destination", "backend"]);
