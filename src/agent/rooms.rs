@@ -53,6 +53,7 @@ pub struct Rooms {
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    renewed: Arc<tokio::sync::Notify>,
 }
 
 impl Rooms {
@@ -98,6 +99,7 @@ impl Rooms {
             deliver,
             history,
             history_stop,
+            renewed: opened.renewed,
         };
         if destinations_known {
             rooms.forget_destinations(config).await;
@@ -132,6 +134,11 @@ impl Rooms {
         self.deliver.apply(&config.destinations).await;
     }
 
+    /// Resolves when the database has become a new install: what knows the old id has to start anew.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
+    }
+
     pub fn notice(&self, notice: &LaunchNotice) {
         self.recorder.launches().notice(notice.clone(), Instant::now());
     }
@@ -152,7 +159,7 @@ impl Rooms {
             let what = format!("the history is behind: {problem}");
             warning(what, "nothing is lost; `ccotel agent restart` opens it again")
         }));
-        warnings.extend(self.door.troubles().iter().map(of_trouble));
+        warnings.extend(self.door.troubles().iter().map(|trouble| of_trouble(trouble, &counts)));
         Facts {
             sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
             records: RecordCounts {
@@ -238,17 +245,28 @@ fn warning(what: impl Into<String>, remedy: &str) -> Warning {
     Warning { at: Timestamp::now(), what: what.into(), remedy: remedy.to_owned() }
 }
 
-fn of_trouble(trouble: &receive::Trouble) -> Warning {
-    let remedy = match trouble.kind {
-        Kind::Denied => "if this was one of your sessions, start it again with `ccotel claude`",
-        Kind::Malformed => {
-            "if this was Claude Code, update ccotel; other programs belong elsewhere"
+fn of_trouble(trouble: &receive::Trouble, counts: &receive::Counts) -> Warning {
+    let (times, remedy) = match trouble.kind {
+        Kind::Denied => {
+            let remedy = "if this was one of your sessions, start it again with `ccotel claude`";
+            (counts.denied, remedy)
         }
-        Kind::Refused => "Claude Code tries again for some seconds; see that the disk has room",
-        Kind::Misdirected => "",
+        Kind::Malformed => {
+            let remedy = "if this was Claude Code, update ccotel; other programs belong elsewhere";
+            (counts.malformed, remedy)
+        }
+        Kind::Refused => {
+            let remedy = "Claude Code tries again for some seconds; see that the disk has room";
+            (counts.refused, remedy)
+        }
+        Kind::Misdirected => (1, ""),
+    };
+    let turned_away = match times {
+        0 | 1 => "a request was turned away".to_owned(),
+        times => format!("{times} requests were turned away, the last one"),
     };
     let at = Timestamp::try_from(trouble.at).unwrap_or_default();
-    Warning { at, ..warning(format!("a request was turned away: {}", trouble.what), remedy) }
+    Warning { at, ..warning(format!("{turned_away}: {}", trouble.what), remedy) }
 }
 
 fn unknown(names: &[String]) -> Option<Warning> {

@@ -141,6 +141,7 @@ async fn work(
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         () = leash.let_go() => "the holder let go",
+        () = worker.rooms.renewed() => "the database became a new install",
         () = worker.renew.notified() => "the store is opened anew, with a changed configuration",
     };
     tracing::info!("draining: {why}");

@@ -34,7 +34,10 @@ impl Core {
                     state.view = None;
                     state
                 }
-                Some(state) => LaneState { start_row: None, frozen: None, view: None, ..state },
+                Some(mut state) => {
+                    self.begin_anew(&mut state)?;
+                    state
+                }
                 None => self.new_lane(*lane, key.since)?,
             };
             lanes::save(&self.connection, &key.name, *lane, &state)?;
@@ -66,8 +69,19 @@ impl Core {
             }
         };
         let cursor = Cursor { row: first_row.unwrap_or(end.row + 1), offset: 0 };
-        let before = self.totals_before(lane, cursor.row)?;
+        let before = self.done_before(lane, cursor.row)?;
         Ok(LaneState::new(cursor, before.records_total, before.bytes_total))
+    }
+
+    /// What lies before `row`, so that the rest is what lies from there on.
+    pub(super) fn done_before(&self, lane: Lane, row: i64) -> rusqlite::Result<End> {
+        let before = self.totals_before(lane, row)?;
+        if lane != Lane::Samples {
+            return Ok(before);
+        }
+        let rest = self.samples_records_from(row)?;
+        let records_total = self.samples_end.records_total.saturating_sub(rest);
+        Ok(End { records_total, ..before })
     }
 
     /// Totals of the rows below `row`, also where the newest of them is gone.

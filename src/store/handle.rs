@@ -31,7 +31,8 @@ pub enum Ingested {
 /// Why a request could not be stored. The sender is told to come back in a second.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("the disk is full and nothing older could be dropped: {0}")]
+    /// With the database's own words, for the log.
+    #[error("the disk is full, and nothing could be dropped to make room")]
     DiskFull(String),
     #[error("the store failed: {0}")]
     Failed(String),

@@ -20,11 +20,17 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::migration;
+use super::salvage::with_suffix;
+
 /// Version of the tables. A newer one is refused and left untouched.
 const SCHEMA_VERSION: i64 = 1;
 
 /// Before 3.51.3 a checkpoint that resets the log can damage the file (sqlite.org/wal.html#walresetbug).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// A larger database is not checked at start: reading it whole would take longer than 100 ms.
+const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const TABLES: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -55,6 +61,8 @@ pub enum OpenError {
         "this ccotel was built with SQLite {0}, which can damage its log: build with 3.51.3 or newer"
     )]
     OldSqlite(&'static str),
+    #[error("{path} is damaged: {why}")]
+    Damaged { path: String, why: String },
     #[error("cannot open {path}: {why}; check that its folder exists, is yours and has room")]
     Failed { path: String, why: String },
 }
@@ -66,6 +74,10 @@ pub fn open(path: &Path) -> Result<Connection, OpenError> {
     }
     try_open(path).map_err(|error| match error {
         Failure::Newer(found) => OpenError::Newer { path: path.display().to_string(), found },
+        Failure::Damaged(why) => OpenError::Damaged { path: path.display().to_string(), why },
+        Failure::Sql(error) if is_damage(&error) => {
+            OpenError::Damaged { path: path.display().to_string(), why: error.to_string() }
+        }
         Failure::Sql(error) if is_busy(&error) => {
             OpenError::InUse { path: path.display().to_string() }
         }
@@ -77,6 +89,7 @@ pub fn open(path: &Path) -> Result<Connection, OpenError> {
 
 enum Failure {
     Newer(i64),
+    Damaged(String),
     Sql(rusqlite::Error),
 }
 
@@ -87,6 +100,8 @@ impl From<rusqlite::Error> for Failure {
 }
 
 fn try_open(path: &Path) -> Result<Connection, Failure> {
+    // A log that is still there was not put away by a clean stop.
+    let log_bytes = std::fs::metadata(with_suffix(path, "-wal")).map_or(0, |log| log.len());
     let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
     // The version is read before anything is set: a newer file is not touched.
@@ -110,11 +125,30 @@ fn try_open(path: &Path) -> Result<Connection, Failure> {
     } else {
         // Takes the lock now, so that a second agent is told at once.
         connection.execute_batch("BEGIN EXCLUSIVE; COMMIT;")?;
+        let bytes = log_bytes + std::fs::metadata(path).map_or(0, |file| file.len());
+        if log_bytes > 0 && bytes <= CHECKED_BYTES_MAX {
+            check(&connection)?;
+        }
+        migration::migrate(&connection, path, version, migration::STEPS)?;
     }
     Ok(connection)
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
+/// After an unclean stop: pages that are not what they should be are found now, not when they are needed.
+fn check(connection: &Connection) -> Result<(), Failure> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(Failure::Damaged(found)) }
+}
+
+/// Whether the file's content is wrong, and not the disk, the lock or the folder.
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
+}
+
+pub fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)

@@ -97,7 +97,7 @@ impl Machine {
         let batch = Batch::Points(points.collect());
         let ingest = Ingest { body_hash: self.requests, batch };
         let now_ms = self.now_ms;
-        self.core().ingest(&[ingest], now_ms).remove(0).unwrap();
+        self.core().ingest(&mut [ingest], now_ms).remove(0).unwrap();
     }
 
     /// The agent starts, and its clock stands still.

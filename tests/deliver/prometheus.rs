@@ -21,13 +21,21 @@ const READY_DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn trials() -> Vec<Trial> {
     let there = binary().is_some();
+    let missing =
+        if there { "" } else { " (needs `prometheus` on PATH or in CCOTEL_TEST_PROMETHEUS)" };
     [
-        trial("prometheus::takes_data_and_gives_it_back", delivered),
-        trial("prometheus::a_sample_that_is_too_old_costs_only_itself", too_old),
-        trial("prometheus::an_outage_of_days_keeps_its_total", outage),
-        trial("prometheus::three_days_offline_with_restarts_at_work_again", offline_at_work),
-        trial("prometheus::three_days_offline_and_nothing_since", offline_at_rest),
-        trial("prometheus::without_its_receiver_is_told_so", not_enabled),
+        trial(format!("prometheus::takes_data_and_gives_it_back{missing}"), delivered),
+        trial(format!("prometheus::a_sample_that_is_too_old_costs_only_itself{missing}"), too_old),
+        trial(format!("prometheus::an_outage_of_days_keeps_its_total{missing}"), outage),
+        trial(
+            format!("prometheus::three_days_offline_with_restarts_at_work_again{missing}"),
+            offline_at_work,
+        ),
+        trial(
+            format!("prometheus::three_days_offline_and_nothing_since{missing}"),
+            offline_at_rest,
+        ),
+        trial(format!("prometheus::without_its_receiver_is_told_so{missing}"), not_enabled),
     ]
     .map(|trial| trial.with_ignored_flag(!there))
     .into()

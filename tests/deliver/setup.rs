@@ -16,7 +16,7 @@ use super::store::Store;
 pub const INSTALL: &str = "6e9fd1b4";
 
 /// A trial with a runtime of its own.
-pub fn trial<F: Future<Output = ()> + 'static>(name: &str, test: fn() -> F) -> Trial {
+pub fn trial<F: Future<Output = ()> + 'static>(name: impl Into<String>, test: fn() -> F) -> Trial {
     Trial::test(name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(test());

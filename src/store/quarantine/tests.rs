@@ -47,7 +47,7 @@ impl Kept {
         });
         let ingest =
             Ingest { body_hash: u128::from(number), batch: Batch::Events(events.collect()) };
-        self.core.ingest(&[ingest], NOW_MS).remove(0).unwrap();
+        self.core.ingest(&mut [ingest], NOW_MS).remove(0).unwrap();
         self.core.freeze(&self.name, Lane::Events, 100, 1 << 20).unwrap().unwrap();
         let quarantined = Quarantined {
             at_ms,
