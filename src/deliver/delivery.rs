@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use super::event_limits;
 use super::horizon::Horizon;
 use super::outcome::cut;
-use super::split::{count, halves, is_old, is_young, samples, split_by_age, split_off};
+use super::split::{count, halves, is_mixed, is_old, is_young, samples, split_by_age, split_off};
 use super::wire::Encoded;
 use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSamples, Settled};
 
@@ -123,6 +123,14 @@ impl Delivery {
         {
             self.compacted += horizon.apply(series, now_ms);
         }
+        // What may be refused for its age goes by itself: remote_write 2.0 takes the rest of a request,
+        // and does not say which that was.
+        if let Some(Part { content: Content::Samples(series), whole: None, .. }) =
+            self.parts.front()
+            && is_mixed(series, now_ms)
+        {
+            self.halve(0, now_ms);
+        }
         while self.parts.front().is_some_and(|part| {
             part.whole.is_none() && count(&part.content) > SAMPLES_WITH_STEPS_MAX
         }) {
@@ -134,14 +142,17 @@ impl Delivery {
     pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) {
         let Some(part) = self.parts.pop_front() else { return };
         self.count_request();
-        let mut samples = false;
+        let (mut samples, mut all_old) = (false, false);
         if let Content::Samples(series) = &part.content {
             samples = true;
+            all_old = !series.iter().any(|series| is_young(series, now_ms));
             self.old_samples_accepted |= series.iter().any(|series| is_old(series, now_ms));
         }
         match refused {
             // remote_write 2.0 counts what it has already as refused.
             Some(_) if samples && part.maybe_taken => {}
+            // The next sample of its series carries what was too old.
+            Some(refused) if all_old => self.compacted += refused.records,
             Some(quarantined) => self.quarantined.push(quarantined),
             None if part.decides_next => self.halve_known_refused(now_ms),
             None => {}

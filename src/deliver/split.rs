@@ -50,9 +50,7 @@ fn halve_series(
     series: Vec<SeriesSamples>,
     now_ms: i64,
 ) -> Result<SeriesHalves, Vec<SeriesSamples>> {
-    let mixed = series.iter().any(|series| is_old(series, now_ms))
-        && series.iter().any(|series| is_young(series, now_ms));
-    if mixed {
+    if is_mixed(&series, now_ms) {
         return Ok(split_by_age(series, now_ms));
     }
     match halve(series) {
@@ -66,6 +64,12 @@ fn halve_series(
             leaf => Err(leaf.into_iter().collect()),
         },
     }
+}
+
+/// Some samples are behind Prometheus' usual horizon, and some are not.
+pub fn is_mixed(series: &[SeriesSamples], now_ms: i64) -> bool {
+    series.iter().any(|series| is_old(series, now_ms))
+        && series.iter().any(|series| is_young(series, now_ms))
 }
 
 pub fn split_by_age(series: Vec<SeriesSamples>, now_ms: i64) -> SeriesHalves {

@@ -20,14 +20,13 @@ use super::status::Health;
 use super::wire::{Encoded, Wire};
 use super::{loki, otlp, remote_write_v1, remote_write_v2};
 use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
-use crate::store::handle::{
-    Content, Cursor, FrozenBatch, Handle, Lane, Quarantined, Refused, SeriesSamples, Settled,
-};
+use crate::store::handle::{Content, Handle, Lane, Quarantined, Refused};
 
 use put_back::PutBack;
 
 mod put_back;
 mod report;
+mod settle;
 
 /// After news, this long for more to come, so that a live session makes few, larger requests.
 const LINGER: Duration = Duration::from_millis(500);
@@ -220,7 +219,7 @@ impl Task {
         let batch = self.store.freeze(self.name.clone(), lane.lane, records_max, bytes_max).await?;
         let Some(batch) = batch else {
             if lane.lane == Lane::Samples && self.horizon.has_rest() {
-                let rest = rest(self.horizon.rest(now_ms), now_ms);
+                let rest = settle::rest(self.horizon.rest(now_ms), now_ms);
                 lane.delivery = Some(Delivery::new(rest, now_ms));
                 return Ok(true);
             }
@@ -358,26 +357,6 @@ impl Task {
         }
     }
 
-    async fn settle(&mut self, index: usize) -> Result<(), Refused> {
-        let Some(delivery) = &self.lanes[index].delivery else { return Ok(()) };
-        let lane = self.lanes[index].lane;
-        if delivery.met_horizon() {
-            self.horizon.learn((self.clock)());
-        }
-        let learned = self.learned_now();
-        let settled = Settled { learned: learned.clone(), ..delivery.settled() };
-        match (delivery.is_of_the_store(), learned.clone()) {
-            (true, _) => self.store.settle(self.name.clone(), lane, settled).await?,
-            (false, Some(learned)) => self.store.learn(self.name.clone(), learned).await?,
-            (false, None) => {}
-        }
-        self.learned = learned.unwrap_or_else(|| std::mem::take(&mut self.learned));
-        let lane = &mut self.lanes[index];
-        lane.delivery = None;
-        lane.maybe_more = true;
-        Ok(())
-    }
-
     /// False if the store is gone; otherwise it is asked again later.
     fn store_failed(&mut self, index: usize, refused: &Refused) -> bool {
         if matches!(refused, Refused::Stopping) {
@@ -395,49 +374,11 @@ impl Task {
         }
     }
 
-    fn succeeded(&mut self, now_ms: i64) {
-        self.pace.succeeded();
-        self.has_delivered = true;
-        self.health().last_success_ms = Some(now_ms);
-    }
-
-    /// What is known about the backend now, if the store does not have it.
-    fn learned_now(&self) -> Option<String> {
-        let negotiation = *self.negotiation();
-        let batch_max = self.lanes.iter().filter_map(|lane| {
-            let max = lane.learned_max()?;
-            Some((lane.lane.name().to_owned(), max))
-        });
-        let learned = Learned {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            url: self.config.url.clone(),
-            negotiation: (!negotiation.is_fixed()).then_some(negotiation),
-            horizon: self.horizon.clone(),
-            batch_max: batch_max.collect(),
-            last_success_ms: self.health().last_success_ms,
-        };
-        Some(learned.write()).filter(|now| *now != self.learned)
-    }
-
     fn health(&self) -> std::sync::MutexGuard<'_, Health> {
         self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn negotiation(&self) -> std::sync::MutexGuard<'_, Negotiation> {
         self.shared.negotiation.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Last values that no row of the store carries any more, as a batch that the books do not know. Sent
-/// before or not: what is there already is no error.
-fn rest(series: Vec<SeriesSamples>, now_ms: i64) -> FrozenBatch {
-    FrozenBatch {
-        lane: Lane::Samples,
-        start: Cursor::default(),
-        end: Cursor::default(),
-        replay: true,
-        records: 0,
-        oldest_ms: now_ms,
-        content: Content::Samples(series),
     }
 }

@@ -236,7 +236,10 @@ impl Core {
         state: &mut LaneState,
         settled: &Settled,
     ) -> rusqlite::Result<()> {
-        let Some(frozen) = state.frozen else { return Ok(()) };
+        let Some(frozen) = state.frozen else {
+            // Its rows were evicted in the meantime, and are counted as that.
+            return settled.learned.as_deref().map_or(Ok(()), |text| self.learn(destination, text));
+        };
         state.settle(frozen, settled);
         state.done_bytes =
             self.totals_before(lane, state.cursor.row)?.bytes_total.max(state.done_bytes);

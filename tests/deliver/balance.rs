@@ -49,7 +49,7 @@ pub async fn watch(
 }
 
 /// A store on disk and what delivers from it.
-struct Agent {
+pub struct Agent {
     store: Store,
     manager: Manager,
     meant: u64,
@@ -57,7 +57,7 @@ struct Agent {
 }
 
 impl Agent {
-    async fn start(directory: &Path, config: &DestinationConfig) -> Self {
+    pub async fn start(directory: &Path, config: &DestinationConfig) -> Self {
         let options = Options {
             queue_db: directory.join("queue.db"),
             disk_bytes_max: 256 << 20,
@@ -70,7 +70,7 @@ impl Agent {
         Self { store, manager, meant: 0, next_hash }
     }
 
-    async fn ingest(&mut self, batch: Batch) {
+    pub async fn ingest(&mut self, batch: Batch) {
         // A body of its own: times differ between two starts.
         self.next_hash += u128::from(ccotel::deliver::wall_clock_ms().unsigned_abs());
         self.meant += batch.records();
@@ -83,11 +83,11 @@ impl Agent {
         watch(&self.manager, self.meant, "a real store", is_there).await
     }
 
-    async fn drained(&self) -> DestinationStatus {
+    pub async fn drained(&self) -> DestinationStatus {
         self.watch(|now| now.backlog.records == 0).await
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.manager.stop().await;
         self.store.handle.stop().await.unwrap();
         self.store.thread.join().unwrap();
@@ -95,7 +95,7 @@ impl Agent {
 }
 
 /// `count` series, each grown to `value`.
-fn points(count: u32, value: f64) -> Batch {
+pub fn points(count: u32, value: f64) -> Batch {
     let time_ns = u64::try_from(ccotel::deliver::wall_clock_ms()).unwrap() * 1_000_000;
     let point = |number: u32| Point {
         metric: format!("s{number}_total").into(),

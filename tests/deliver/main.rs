@@ -9,6 +9,7 @@ mod formats;
 mod machine;
 mod matrix;
 mod prometheus;
+mod quarantine;
 mod server;
 mod setup;
 mod store;
@@ -21,6 +22,7 @@ fn main() {
         faults::trials(),
         matrix::trials(),
         balance::trials(),
+        quarantine::trials(),
         formats::trials(),
         connect::trials(),
         prometheus::trials(),

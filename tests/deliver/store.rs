@@ -14,6 +14,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Default)]
 pub struct Kept {
+    /// Records of all batches ever.
+    added: u64,
     waiting: HashMap<Lane, VecDeque<FrozenBatch>>,
     frozen: HashMap<Lane, FrozenBatch>,
     pub settled: Vec<(Lane, Settled)>,
@@ -65,7 +67,11 @@ impl Store {
             oldest_ms: ccotel::deliver::wall_clock_ms(),
             content,
         };
-        self.kept.lock().unwrap().waiting.entry(lane).or_default().push_back(batch);
+        {
+            let mut kept = self.kept.lock().unwrap();
+            kept.added += records;
+            kept.waiting.entry(lane).or_default().push_back(batch);
+        }
         self.news.send_modify(|count| *count += 1);
     }
 
@@ -120,24 +126,11 @@ fn answer(kept: &mut Kept, command: Command) {
                 kept.learned.clone_from(&settled.learned);
             }
             kept.settled.push((lane, settled));
+            let _ = books(kept);
             let _ = reply.send(Ok(()));
         }
         Command::Books(_, reply) => {
-            let waiting = kept.waiting.values().flatten().chain(kept.frozen.values());
-            let sum = |part: fn(&Settled) -> u64| {
-                kept.settled.iter().map(|(_, settled)| part(settled)).sum::<u64>()
-            };
-            let quarantined =
-                sum(|settled| settled.quarantined.iter().map(|one| one.records).sum());
-            let _ = reply.send(Books {
-                backlog_records: waiting.map(|batch| batch.records).sum(),
-                delivered: sum(|settled| settled.delivered),
-                expired: sum(|settled| settled.expired),
-                compacted: sum(|settled| settled.compacted),
-                quarantined,
-                quarantine_kept: quarantined,
-                ..Books::default()
-            });
+            let _ = reply.send(books(kept));
         }
         Command::Learned(_, reply) => {
             let _ = reply.send(kept.learned.clone());
@@ -151,4 +144,25 @@ fn answer(kept: &mut Kept, command: Command) {
         }
         other => panic!("a destination has no business with {other:?}"),
     }
+}
+
+/// The books, which add up to what was meant for the destination, after every fault.
+fn books(kept: &Kept) -> Books {
+    let waiting = kept.waiting.values().flatten().chain(kept.frozen.values());
+    let sum = |part: fn(&Settled) -> u64| {
+        kept.settled.iter().map(|(_, settled)| part(settled)).sum::<u64>()
+    };
+    let quarantined = sum(|settled| settled.quarantined.iter().map(|one| one.records).sum());
+    let books = Books {
+        backlog_records: waiting.map(|batch| batch.records).sum(),
+        delivered: sum(|settled| settled.delivered),
+        expired: sum(|settled| settled.expired),
+        compacted: sum(|settled| settled.compacted),
+        quarantined,
+        quarantine_kept: quarantined,
+        ..Books::default()
+    };
+    let gone = books.expired + books.compacted + books.quarantined;
+    assert_eq!(books.delivered + books.backlog_records + gone, kept.added, "{books:?}");
+    books
 }
