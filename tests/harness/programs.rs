@@ -9,6 +9,7 @@ pub enum Program {
     Claude,
     Prometheus,
     Loki,
+    Node,
     /// `unshare -rm`: a file system of a test's own, without being root.
     MountNamespace,
 }
@@ -20,6 +21,7 @@ impl Program {
             Self::Claude => ("CCOTEL_TEST_CLAUDE", "claude"),
             Self::Prometheus => ("CCOTEL_TEST_PROMETHEUS", "prometheus"),
             Self::Loki => ("CCOTEL_TEST_LOKI", "loki"),
+            Self::Node => ("CCOTEL_TEST_NODE", "node"),
             Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
         }
     }
