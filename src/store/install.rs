@@ -116,6 +116,9 @@ impl Core {
         if written.is_err() && !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
+        if written.is_err() {
+            self.doubt();
+        }
         written?;
         self.install_id = id;
         tracing::error!(was = before, is = self.install_id, "{}", reason.words());
