@@ -16,7 +16,7 @@ use steps::step;
 use world::World;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
     fn totals_are_the_true_ones_whatever_happens(steps in prop::collection::vec(step(), 1..70)) {

@@ -82,8 +82,8 @@ fn jump() -> impl Strategy<Value = i32> {
 fn whole_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (0u8..2, 0u8..50).prop_map(|(process, value)| Step::Unstarted { process, value }),
-        1 => jump().prop_map(|minutes| Step::Jump { minutes }),
-        1 => Just(Step::Squeeze),
+        3 => jump().prop_map(|minutes| Step::Jump { minutes }),
+        2 => Just(Step::Squeeze),
         1 => Just(Step::History),
         1 => (0u8..3).prop_map(|destination| Step::Disconnect { destination }),
         4 => (0u8..4, 0u8..50, 1u8..3).prop_map(|(process, growth, copies)| Step::Cumulative { process, growth, copies }),
