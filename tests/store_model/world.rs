@@ -41,6 +41,8 @@ pub struct World {
     /// Requests of the current step, for the client to send again.
     sent: Vec<(u128, Batch)>,
     was_squeezed: bool,
+    /// A tick was just taken: no sample may be further ahead than backends allow.
+    just_ticked: bool,
     history: (i64, i64),
     history_total: f64,
     true_total: f64,
@@ -63,6 +65,7 @@ impl World {
             source_ms: now_ms,
             sent: Vec::new(),
             was_squeezed: false,
+            just_ticked: false,
             history: (0, 0),
             history_total: 0.0,
             true_total: 0.0,
@@ -247,6 +250,10 @@ impl World {
                             batch.replay || newest.is_none_or(|newest| *time_ms > newest),
                             "times strictly increase"
                         );
+                        assert!(
+                            !self.just_ticked || *time_ms <= self.now_ms + 300_000,
+                            "a sample far ahead of the clock"
+                        );
                         let before = kept.insert(*time_ms, *value);
                         assert!(
                             before.is_none_or(|before| before == *value),
@@ -291,12 +298,14 @@ impl World {
         let point = self.cumulative(0, 1);
         self.send(&Batch::Points(vec![point]), 1);
         self.tick();
+        self.just_ticked = true;
         for destination in self.backends.keys().copied().collect::<Vec<_>>() {
             for lane in [Lane::Samples, Lane::Events] {
                 while self.deliver(destination, lane, 7, true) {}
             }
             self.check(destination);
         }
+        self.just_ticked = false;
         let (received, _) = self.core.received();
         assert!(received >= self.true_events.len() as u64);
         self.read_history();
