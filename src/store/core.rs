@@ -25,7 +25,7 @@ use super::salvage;
 use super::sampler::Sampler;
 use super::schema::{self, OpenError};
 use super::sessions::Sessions;
-use crate::record::{Batch, Point};
+use crate::record::Batch;
 
 /// How long the hash of a request is remembered.
 pub const DUPLICATE_WINDOW_MS: i64 = 3_600_000;
@@ -204,7 +204,10 @@ impl Core {
             after = *last;
             for (number, body) in rows {
                 match row::read_points(&body) {
-                    Ok(points) => self.fold.apply(&self.connection, &points, now_ms)?,
+                    Ok(points) => {
+                        self.fold.prepare(&self.connection, &points)?;
+                        self.fold.apply(&points, now_ms);
+                    }
                     Err(error) => {
                         tracing::error!(row = number, %error, "a stored request of points cannot be read; its points are missing from the counters");
                     }
@@ -223,14 +226,13 @@ impl Core {
     }
 
     /// Stores a group of requests in one synced commit. The answers are in the group's order.
-    pub fn ingest(&mut self, group: &[Ingest], now_ms: i64) -> Vec<Result<Ingested, Refused>> {
+    pub fn ingest(&mut self, group: &mut [Ingest], now_ms: i64) -> Vec<Result<Ingested, Refused>> {
         let size = group.len();
         if let Err(refused) = self.keep_file(now_ms) {
             return vec![Err(refused); size];
         }
         let mut pending = Pending {
             answers: Vec::with_capacity(size),
-            points: Vec::new(),
             hashes: Vec::new(),
             ends: self.ends,
             counts: self.counts,
@@ -238,7 +240,7 @@ impl Core {
         match self.write(group, now_ms, &mut pending) {
             Ok(()) => {
                 let stored = !pending.hashes.is_empty();
-                let answers = self.committed(pending, now_ms);
+                let answers = self.committed(group, pending, now_ms);
                 if !stored {
                     return answers;
                 }
@@ -260,7 +262,7 @@ impl Core {
 
     fn write(
         &mut self,
-        group: &[Ingest],
+        group: &mut [Ingest],
         now_ms: i64,
         pending: &mut Pending,
     ) -> rusqlite::Result<()> {
@@ -272,12 +274,13 @@ impl Core {
                 pending.answers.push(Ingested::Duplicate);
                 continue;
             }
-            if let Batch::Points(points) = &ingest.batch
-                && self.fold.knows_all(&self.connection, points)?
-            {
-                pending.counts.unchanged += records;
-                pending.answers.push(Ingested::Unchanged);
-                continue;
+            if let Batch::Points(points) = &ingest.batch {
+                self.fold.prepare(&self.connection, points)?;
+                if self.fold.knows_all(points) {
+                    pending.counts.unchanged += records;
+                    pending.answers.push(Ingested::Unchanged);
+                    continue;
+                }
             }
             if !open {
                 self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -294,44 +297,42 @@ impl Core {
 
     fn insert(
         &mut self,
-        ingest: &Ingest,
+        ingest: &mut Ingest,
         records: u64,
         now_ms: i64,
         pending: &mut Pending,
     ) -> rusqlite::Result<()> {
-        let mut batch = ingest.batch.clone();
-        self.cardinality.limit(&mut batch);
-        let inbox = Inbox::of(&batch);
+        self.cardinality.limit(&mut ingest.batch);
+        let inbox = Inbox::of(&ingest.batch);
         let body = self
             .writer
-            .write(&batch)
+            .write(&ingest.batch)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let end = &mut pending.ends[inbox as usize];
         *end =
             inbox::insert(&self.connection, inbox, *end, now_ms, ingest.body_hash, records, &body)?;
         pending.hashes.push(ingest.body_hash);
         pending.answers.push(Ingested::Stored);
-        match batch {
-            Batch::Points(points) => pending.points.push(points),
-            Batch::Events(events) => self.sessions.saw(&events, now_ms),
-            Batch::Spans(_) => {}
-        }
         Ok(())
     }
 
-    fn committed(&mut self, pending: Pending, now_ms: i64) -> Vec<Result<Ingested, Refused>> {
+    fn committed(
+        &mut self,
+        group: &[Ingest],
+        pending: Pending,
+        now_ms: i64,
+    ) -> Vec<Result<Ingested, Refused>> {
         self.counts = Counts { dirty: true, ..pending.counts };
         if !pending.hashes.is_empty() {
             self.ends = pending.ends;
             self.sampler.data_came(now_ms);
             self.hashes.extend(pending.hashes.iter().map(|hash| (*hash, now_ms)));
         }
-        for points in &pending.points {
-            // A read that fails here leaves the counters behind the rows: no tick may say otherwise
-            // before the database is opened again, which folds them in.
-            if let Err(error) = self.fold.apply(&self.connection, points, now_ms) {
-                tracing::error!(%error, "a stream's state could not be read");
-                self.failed(&error, now_ms);
+        for (ingest, answer) in group.iter().zip(&pending.answers) {
+            match (&ingest.batch, answer) {
+                (Batch::Points(points), Ingested::Stored) => self.fold.apply(points, now_ms),
+                (Batch::Events(events), Ingested::Stored) => self.sessions.saw(events, now_ms),
+                _ => {}
             }
         }
         pending.answers.into_iter().map(Ok).collect()
@@ -375,7 +376,6 @@ impl Core {
 /// What a group's commit will make true.
 struct Pending {
     answers: Vec<Ingested>,
-    points: Vec<Vec<Point>>,
     hashes: Vec<u128>,
     ends: [End; 3],
     counts: Counts,

@@ -5,6 +5,7 @@
 //! | points_inbox | an hour after they are in the counters, for deduplication |
 //! | samples | 31 days, and until the history and every destination have them; older ones are thinned |
 //! | events_inbox, spans_inbox | `history_days`, below the disk limit |
+//! | quarantine | 30 days, 16 MiB ([`super::quarantine`]) |
 //! | counters, streams, cursors | for ever (streams: 90 days of silence) |
 //!
 //! Over the disk limit, until there is enough room: delivered spans and events, delivered samples,
@@ -64,6 +65,7 @@ impl Core {
         let kept_ms = i64::from(self.options.history_days) * DAY_MS;
         self.expire(Lane::Events, now_ms - kept_ms)?;
         self.expire(Lane::Spans, now_ms - kept_ms)?;
+        self.trim_quarantine(now_ms)?;
         self.retain_within_limit(now_ms)
     }
 

@@ -8,8 +8,8 @@
 //! series(id, labels, start_ms, value, changed_ms, live)            the counters at `applied`
 //! stream(key, seen_ms, state)                          source streams at `applied`
 //! samples(row, tick_ms, lead_ms, full, gap, records, records_total, bytes_total, body)   what a tick changed
-//! destination(name, privacy) · lane(destination, lane, …)          cursors, frozen batches, books
-//! quarantine(id, destination, lane, at_ms, status, answer, records, body)
+//! destination(name, privacy, learned) · lane(destination, lane, …)          cursors, frozen batches, books
+//! quarantine(id, destination, lane, at_ms, status, answer, records, wire, bytes, waiting, body)   what a backend refused for good
 //! ```
 //!
 //! `records_total` and `bytes_total` count from the install's first row up to and including this one, so a
@@ -41,9 +41,9 @@ CREATE TABLE tag_value(label TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(lab
 CREATE TABLE series(id INTEGER PRIMARY KEY, labels TEXT NOT NULL, start_ms INTEGER NOT NULL, value REAL NOT NULL, changed_ms INTEGER NOT NULL, live INTEGER NOT NULL);
 CREATE TABLE stream(key BLOB PRIMARY KEY, seen_ms INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE samples(row INTEGER PRIMARY KEY, tick_ms INTEGER NOT NULL, lead_ms INTEGER NOT NULL, full INTEGER NOT NULL, gap INTEGER NOT NULL, records INTEGER NOT NULL, records_total INTEGER NOT NULL, bytes_total INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE destination(name TEXT PRIMARY KEY, privacy TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE destination(name TEXT PRIMARY KEY, privacy TEXT NOT NULL, learned TEXT) WITHOUT ROWID;
 CREATE TABLE lane(destination TEXT NOT NULL, lane TEXT NOT NULL, cursor_row INTEGER NOT NULL, cursor_offset INTEGER NOT NULL, start_row INTEGER, frozen_row INTEGER, frozen_offset INTEGER, frozen_records INTEGER NOT NULL DEFAULT 0, replay INTEGER NOT NULL DEFAULT 0, done_records INTEGER NOT NULL, done_bytes INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0, expired INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0, compacted INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(destination, lane)) WITHOUT ROWID;
-CREATE TABLE quarantine(id INTEGER PRIMARY KEY, destination TEXT NOT NULL, lane TEXT NOT NULL, at_ms INTEGER NOT NULL, status INTEGER NOT NULL, answer TEXT NOT NULL, records INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE quarantine(id INTEGER PRIMARY KEY AUTOINCREMENT, destination TEXT NOT NULL, lane TEXT NOT NULL, at_ms INTEGER NOT NULL, status INTEGER NOT NULL, answer TEXT NOT NULL, records INTEGER NOT NULL, wire TEXT NOT NULL, bytes INTEGER NOT NULL, waiting INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL);
 ";
 
 /// Why the store could not be opened. Nothing was changed on disk.

@@ -78,7 +78,7 @@ fn ingest(core: &mut Core, batch: Batch, now_ms: i64) -> Result<Ingested, Refuse
     let body_hash = u128::from_le_bytes(
         blake3::hash(format!("{batch:?}").as_bytes()).as_bytes()[..16].try_into().unwrap(),
     );
-    core.ingest(&[Ingest { body_hash, batch }], now_ms).remove(0)
+    core.ingest(&mut [Ingest { body_hash, batch }], now_ms).remove(0)
 }
 
 /// Everything that a lane still has, settled; samples as `(time, value)`, events as ids.

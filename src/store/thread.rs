@@ -169,15 +169,15 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        let (group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        let answers = self.ingest(&group);
+        let (mut group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let answers = self.ingest(&mut group);
         for (reply, answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer);
         }
         other
     }
 
-    fn ingest(&mut self, group: &[Ingest]) -> Vec<Result<Ingested, Refused>> {
+    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
         let now_ms = self.clock.now_ms();
         if (now_ms - self.retained_ms).abs() > retention::INTERVAL_MS {
             self.retain(now_ms);
@@ -283,6 +283,15 @@ impl Worker {
             Command::Settle { destination, lane, settled, reply } => {
                 let _ =
                     reply.send(self.on_core(|core, _| core.settle(&destination, lane, &settled)));
+            }
+            Command::Learned(name, reply) => {
+                let _ = reply.send(self.core.learned(&name).unwrap_or_default());
+            }
+            Command::Learn { destination, learned, reply } => {
+                let _ = reply.send(self.on_core(|core, _| core.learn(&destination, &learned)));
+            }
+            Command::Quarantine(command) => {
+                self.core.answer_quarantine(command, self.clock.now_ms());
             }
             Command::Books(name, reply) => {
                 let _ = reply.send(self.core.books(&name).unwrap_or_default());

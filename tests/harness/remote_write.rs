@@ -40,31 +40,31 @@ fn time_series(series: &SeriesSamples) -> TimeSeries {
 // `prometheus.WriteRequest`, from Prometheus' `prompb/remote.proto` and `types.proto`.
 
 #[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
+pub struct WriteRequest {
     #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
+    pub timeseries: Vec<TimeSeries>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
+pub struct TimeSeries {
     #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
+    pub labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
+    pub samples: Vec<Sample>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Label {
+pub struct Label {
     #[prost(string, tag = "1")]
-    name: String,
+    pub name: String,
     #[prost(string, tag = "2")]
-    value: String,
+    pub value: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Sample {
+pub struct Sample {
     #[prost(double, tag = "1")]
-    value: f64,
+    pub value: f64,
     #[prost(int64, tag = "2")]
-    timestamp: i64,
+    pub timestamp: i64,
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use ccotel::paths::Paths;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,6 +19,9 @@ use super::{http, poll};
 
 pub const TEAM: &str = "payments";
 pub const PROJECT: &str = "checkout";
+
+/// Names the `ccotel` to test, instead of the one that was built with the tests.
+const BINARY_VARIABLE: &str = "CCOTEL_TEST_CCOTEL";
 
 /// A worker starts in milliseconds; a loaded machine takes longer.
 const AGENT_DEADLINE: Duration = Duration::from_secs(20);
@@ -65,6 +69,16 @@ impl Sandbox {
         self.root.path().join("data")
     }
 
+    /// Where this user's agent has its files.
+    pub fn paths(&self) -> Paths {
+        Paths {
+            config_dir: self.config_dir(),
+            data_dir: self.data_dir(),
+            runtime_dir: self.root.path().join("run"),
+            home: self.home(),
+        }
+    }
+
     /// In the repository, with this user's environment and nothing of the test's own.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -91,7 +105,7 @@ impl Sandbox {
     }
 
     pub fn ccotel(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_ccotel"));
+        let mut command = self.command(binary());
         command.args(arguments);
         command
     }
@@ -201,6 +215,14 @@ impl Sandbox {
             },
         });
         Ok(fs::write(self.home().join(".claude.json"), answers.to_string())?)
+    }
+}
+
+/// Cargo's, or the one that the variable names: a release build, say.
+fn binary() -> PathBuf {
+    match std::env::var_os(BINARY_VARIABLE).filter(|path| !path.is_empty()) {
+        Some(path) => std::path::absolute(path).expect("the working directory is there"),
+        None => env!("CARGO_BIN_EXE_ccotel").into(),
     }
 }
 

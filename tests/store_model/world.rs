@@ -199,7 +199,7 @@ impl World {
         self.sent.push((self.next_hash, batch.clone()));
         for copy in 0..copies {
             let ingest = Ingest { body_hash: self.next_hash, batch: batch.clone() };
-            let answers = self.core.ingest(&[ingest], self.now_ms);
+            let answers = self.core.ingest(&mut [ingest], self.now_ms);
             let answer = answers[0].as_ref().unwrap();
             if copy > 0 {
                 assert_ne!(*answer, Ingested::Stored, "the second copy of a body is not stored");

@@ -31,12 +31,17 @@ pub struct Sink {
     connection: Connection,
 }
 
-/// How far the store has been read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How far the store has been read. Its rows are numbered from 1, its series from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursors {
     pub tick: i64,
     pub row: i64,
     pub series: i64,
+}
+
+impl Cursors {
+    /// Before anything of an install has been read.
+    pub const BEGINNING: Self = Self { tick: 0, row: 0, series: -1 };
 }
 
 /// The one row of the table `cursor`, but for the install's id.
@@ -63,11 +68,16 @@ impl Sink {
     pub fn begin_install(&mut self, install_id: &str) -> Result<(), HistoryError> {
         self.connection
             .execute(
-                "UPDATE cursor SET install_id = ?1, install = install + 1, tick = 0, row = 0,
-                   series = 0, earlier_tick_ms = max(earlier_tick_ms, tick_ms),
+                "UPDATE cursor SET install_id = ?1, install = install + 1, tick = ?2, row = ?3,
+                   series = ?4, earlier_tick_ms = max(earlier_tick_ms, tick_ms),
                    earlier_received_ms = max(earlier_received_ms, received_ms)
                  WHERE install_id <> ?1",
-                [install_id],
+                params![
+                    install_id,
+                    Cursors::BEGINNING.tick,
+                    Cursors::BEGINNING.row,
+                    Cursors::BEGINNING.series
+                ],
             )
             .map(|_| ())
             .map_err(|error| HistoryError::from_sqlite(&self.path, &error))

@@ -226,7 +226,26 @@ fn what_is_not_a_number_is_not_added() {
     assert_eq!(cost_counted(&path), 0.5);
 }
 
-/// A lost database numbers its rows and series from 1 again.
+/// The store numbers series from 0.
+#[test]
+fn the_first_series_of_an_install_has_its_labels() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.db");
+    let mut sink = Sink::open(&path).unwrap();
+    sink.begin_install("a").unwrap();
+    let page = HistoryPage {
+        series: vec![series(0, "checkout")],
+        ticks: vec![tick(1, START_MS, &[(0, 1.5)])],
+        ..HistoryPage::default()
+    };
+    sink.apply(&page, DAYS).unwrap();
+    assert_eq!(cost_counted(&path), 1.5);
+    let history = History::open(&path).unwrap().unwrap();
+    let projects: Vec<String> = history.series_label("project").unwrap().into_values().collect();
+    assert_eq!(projects, ["checkout"]);
+}
+
+/// A lost database numbers its rows and series from the beginning again.
 #[test]
 fn a_new_install_is_read_from_its_beginning() {
     let directory = tempfile::tempdir().unwrap();
@@ -237,7 +256,7 @@ fn a_new_install_is_read_from_its_beginning() {
         sink.apply(&page, DAYS).unwrap();
     }
     sink.begin_install("b").unwrap();
-    assert_eq!(sink.cursors().unwrap(), super::sink::Cursors::default());
+    assert_eq!(sink.cursors().unwrap(), super::sink::Cursors::BEGINNING);
     let later = START_MS + 3_600_000;
     let page = HistoryPage {
         series: vec![series(1, "search")],

@@ -44,7 +44,7 @@ impl World {
             self.die(&Files { log, ..before }, 1 << 30);
         }
         for (body_hash, batch) in std::mem::take(&mut self.sent) {
-            self.core.ingest(&[Ingest { body_hash, batch }], self.now_ms).remove(0).unwrap();
+            self.core.ingest(&mut [Ingest { body_hash, batch }], self.now_ms).remove(0).unwrap();
         }
         if let Step::Connect { destination, all } = step
             && !backends.contains(destination)

@@ -1,0 +1,142 @@
+//! One run: clients, faults and moods at once, then the oracle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use ccotel::agent::control::{self, Request};
+use ccotel::paths::Paths;
+use fastrand::Rng;
+
+use super::agent::Agent;
+use super::backend::{Backend, Mood};
+use super::clients::{Clients, Common};
+use super::faults::{Choose, Fault, Faults};
+use super::harness::poll;
+use super::harness::sandbox::Sandbox;
+use super::loki::Loki;
+use super::oracle::Oracle;
+use super::power::Disk;
+use super::prometheus::Prometheus;
+use super::sender::Epoch;
+use super::truth::Truth;
+
+/// How long a mood lasts at most.
+const MOOD_MS_MAX: u64 = 400;
+const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
+/// Progress is said so often.
+const SAY_EVERY: usize = 100;
+
+pub struct Plan {
+    pub name: &'static str,
+    pub faults: usize,
+    pub choose: Choose,
+    /// How long a client waits for an answer. Claude Code: 10 s.
+    pub timeout: Duration,
+    /// With a disk of its own, for power cuts.
+    pub disk: bool,
+}
+
+/// A seed gives the same decisions again; when they take effect is the machine's.
+pub fn run(plan: &Plan, seed: u64) -> Result<()> {
+    eprintln!("{}: CCOTEL_CRASH_SEED={seed}", plan.name);
+    let begun = Instant::now();
+    let counts = play(plan, seed).with_context(|| format!("{}, seed {seed}", plan.name))?;
+    eprintln!("{}: {} faults in {:.0?}: {counts}", plan.name, plan.faults, begun.elapsed());
+    Ok(())
+}
+
+fn play(plan: &Plan, seed: u64) -> Result<String> {
+    let mut rng = Rng::with_seed(seed);
+    let sandbox = Sandbox::new()?;
+    let disk = plan
+        .disk
+        .then(|| Disk::mount(&sandbox.home().join("images"), &sandbox.data_dir()))
+        .transpose()?;
+    let (prometheus, loki) =
+        (Backend::start(Prometheus::default())?, Backend::start(Loki::default())?);
+    configure(&sandbox, &prometheus, &loki)?;
+    let (truth, epoch) = (Arc::<Truth>::default(), Arc::<Epoch>::default());
+    let agent = || Agent { sandbox: &sandbox, epoch: &epoch };
+    sandbox.start_agent()?;
+    let address = poll::until("the address", ADDRESS_DEADLINE, || sandbox.agent_address())?;
+    let common =
+        Common { address, timeout: plan.timeout, truth: truth.clone(), epoch: epoch.clone() };
+    let clients = Clients::start(common, rng.u64(..))?;
+
+    let done = AtomicBool::new(false);
+    let mut faults = Faults::new(agent(), &truth, disk, rng.fork());
+    let struck = std::thread::scope(|scope| {
+        let (paths, mut moods) = (sandbox.paths(), rng.fork());
+        let (done, prometheus, loki) = (&done, &prometheus, &loki);
+        scope.spawn(move || change_moods(prometheus, loki, &paths, &mut moods, done));
+        let struck = strike(&mut faults, plan);
+        done.store(true, Ordering::SeqCst);
+        struck
+    });
+    let log = || std::fs::read_to_string(sandbox.paths().data_dir.join("agent.log"));
+    struck.with_context(|| format!("the agent's log: {:?}", log()))?;
+    clients.finish()?;
+    agent().answers()?;
+    Oracle { agent: &agent(), prometheus: &prometheus, loki: &loki, truth: &truth }.judge()?;
+    if let Some(disk) = &faults.disk {
+        anyhow::ensure!(disk.forgotten > 0, "no power cut lost anything: the model is broken");
+    }
+    sandbox.run(&["agent", "stop", "--stay"])?;
+    let (samples, refusals) = (prometheus.rules().samples(), prometheus.rules().refusals);
+    Ok(format!("{}; {samples} samples, {refusals} writes refused", truth.counts()))
+}
+
+fn strike(faults: &mut Faults<'_>, plan: &Plan) -> Result<()> {
+    let mut struck: Vec<Fault> = Vec::new();
+    for number in 1..=plan.faults {
+        let fault = faults.strike(plan.choose);
+        struck.push(fault.with_context(|| format!("fault {number}, after {struck:?}"))?);
+        if number % SAY_EVERY == 0 {
+            eprintln!("{}: {number} of {} faults", plan.name, plan.faults);
+        }
+    }
+    Ok(())
+}
+
+/// Both are meant to get all there is.
+fn configure(
+    sandbox: &Sandbox,
+    prometheus: &Backend<Prometheus>,
+    loki: &Backend<Loki>,
+) -> Result<()> {
+    let file = sandbox.config_dir().join("config.toml");
+    let mut text = std::fs::read_to_string(&file)?;
+    let destinations =
+        [("prometheus", prometheus.url("/api/v1/write")), ("loki", loki.url("/loki/api/v1/push"))];
+    for (kind, url) in destinations {
+        text.push_str("\n[[destination]]\n");
+        for (key, value) in [("name", kind), ("type", kind), ("url", &url)] {
+            text.push_str(&[key, " = \"", value, "\"\n"].concat());
+        }
+    }
+    Ok(std::fs::write(file, text)?)
+}
+
+/// Backends change, and samples are taken, at random moments; in the end all is well.
+fn change_moods(
+    prometheus: &Backend<Prometheus>,
+    loki: &Backend<Loki>,
+    paths: &Paths,
+    rng: &mut Rng,
+    done: &AtomicBool,
+) {
+    while !done.load(Ordering::SeqCst) {
+        match rng.u8(..4) {
+            0 => prometheus.set(Mood::random(rng)),
+            1 => loki.set(Mood::random(rng)),
+            // As `ccotel report` and `ccotel retry` do. Whether somebody answers does not matter.
+            2 => drop(control::ask(paths, Request::Sync)),
+            _ => drop(control::ask(paths, Request::Retry { name: None })),
+        }
+        std::thread::park_timeout(Duration::from_millis(rng.u64(..MOOD_MS_MAX)));
+    }
+    prometheus.set(Mood::Up);
+    loki.set(Mood::Up);
+}
