@@ -6,6 +6,7 @@
 mod e2e {
     pub mod clock;
     pub mod destinations;
+    pub mod disk;
     pub mod kills;
     pub mod parts;
     pub mod sessions;
@@ -49,6 +50,15 @@ impl Case {
 }
 
 fn main() -> ExitCode {
+    if let Some(done) = e2e::disk::inside() {
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let arguments = Arguments::from_args();
     let cases = [
         e2e::parts::cases(),
@@ -57,6 +67,7 @@ fn main() -> ExitCode {
         e2e::settings::cases(),
         e2e::kills::cases(),
         e2e::clock::cases(),
+        e2e::disk::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

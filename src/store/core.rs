@@ -19,6 +19,7 @@ use super::inbox::{self, End, INBOXES, Inbox};
 use super::lanes::Lanes;
 use super::machine;
 use super::meta;
+use super::reserve;
 use super::row::{self, RowWriter};
 use super::salvage;
 use super::sampler::Sampler;
@@ -86,6 +87,10 @@ impl Core {
             Err(OpenError::Damaged { path, why }) => {
                 Self::open_salvaged(options, machine, &why, now_ms)
                     .map_err(|error| damaged_still(path, &why, &error))
+            }
+            // On a full disk not even the log can be made, without the reserve.
+            Err(OpenError::Failed { .. }) if reserve::release(&options.queue_db) => {
+                Self::open_sound(options, machine, None, now_ms)
             }
             opened => opened,
         }

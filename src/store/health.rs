@@ -1,9 +1,9 @@
 //! When the disk fails: what is refused, when the database is opened again, and what `status` says.
 //!
 //! ```text
-//!            error that is not BUSY, or memory may differ from the file          opened
+//!            error that is not BUSY or FULL, or memory may differ from the file   opened
 //!   sound ──────────────────────────────────────────────────────────▶ closed ───────────▶ sound
-//!     ▲ │ FULL at a commit: rolled back, refused, nothing else changed    │ ▲ │
+//!     ▲ │ FULL: rolled back, refused, lanes read again                    │ ▲ │
 //!     └─┘                                                                 └─┘ not yet: once a second, when asked
 //! ```
 //!
@@ -19,6 +19,7 @@ use rusqlite::Connection;
 
 use super::core::{Core, refusal};
 use super::handle::Refused;
+use super::lanes::Lanes;
 use super::salvage::{aside_path, with_suffix};
 use super::schema::{self, OpenError};
 
@@ -99,14 +100,25 @@ impl Core {
         refusal(error)
     }
 
-    /// Something else failed: memory may be ahead of the file, so it is read again.
+    /// Something else failed: memory may be ahead of the file, so it is read again. A full disk can still
+    /// be read; closing the file there would give up its log, and with it the room to write anything.
     pub(super) fn failed(&mut self, error: &rusqlite::Error, now_ms: i64) -> Refused {
         if self.health.closed {
             return Refused::Failed(self.health.why.clone());
         }
         self.health.failed(error.to_string(), now_ms);
+        let refused = refusal(error);
+        let again = matches!(refused, Refused::DiskFull(_)).then(|| Lanes::load(&self.connection));
+        match again {
+            Some(Ok(lanes)) => self.lanes = lanes,
+            _ => self.health.must_reopen = true,
+        }
+        refused
+    }
+
+    /// What is in memory cannot be trusted any more.
+    pub(super) fn doubt(&mut self) {
         self.health.must_reopen = true;
-        refusal(error)
     }
 
     /// Opens the database again, if that is due. `Err` while there is none to speak to.

@@ -116,6 +116,9 @@ impl Core {
         if written.is_err() && !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
+        if written.is_err() {
+            self.doubt();
+        }
         written?;
         self.install_id = id;
         tracing::error!(was = before, is = self.install_id, "{}", reason.words());
@@ -290,16 +293,24 @@ impl Surroundings {
 
     /// Written only where it changed: an ordinary start writes nothing.
     fn save(&self, core: &Core) -> rusqlite::Result<()> {
-        for (key, text) in [("machine", self.machine.as_ref()), ("place", Some(&self.place))] {
+        let texts = [("machine", self.machine.as_ref()), ("place", Some(&self.place))];
+        let mut fresh = Vec::new();
+        for (key, text) in texts {
             let Some(hash) = text.map(|text| hash(core, text)) else { continue };
             if meta::get::<[u8; 32]>(&core.connection, key)? != Some(hash) {
-                meta::set(&core.connection, key, hash)?;
+                fresh.push((key, hash));
             }
         }
-        if meta::get(&core.connection, "inode")? != self.inode {
-            meta::set(&core.connection, "inode", self.inode)?;
+        let inode: Option<i64> = meta::get(&core.connection, "inode")?;
+        if fresh.is_empty() && inode == self.inode {
+            return Ok(());
         }
-        Ok(())
+        core.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for (key, hash) in fresh {
+            meta::set(&core.connection, key, hash)?;
+        }
+        meta::set(&core.connection, "inode", self.inode)?;
+        core.connection.execute_batch("COMMIT")
     }
 }
 

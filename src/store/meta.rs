@@ -9,8 +9,10 @@ pub fn install(connection: &Connection) -> rusqlite::Result<(String, [u8; 32])> 
         return Ok(identity);
     }
     let identity = (new_id(), new_key()?);
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     set(connection, "install_id", &identity.0)?;
     set(connection, "install_key", identity.1)?;
+    connection.execute_batch("COMMIT")?;
     Ok(identity)
 }
 

@@ -9,6 +9,10 @@
 //! history: samples and events, read at its own pace
 //! ```
 //!
+//! Beside it lie `queue.high-water.json` ([`high_water`]) and `queue.reserve` ([`reserve`]); whether the database
+//! is still the only one of its install is decided in [`install`], and what happens when the disk fails in
+//! [`health`].
+//!
 //! A crash between any two steps changes nothing: counters are what folding the rows gives, a tick is all
 //! or nothing, and a frozen batch is sent again with the same boundaries.
 

@@ -1,13 +1,13 @@
 //! The reserve: space on the disk that is given up when the disk is full.
 //!
-//! Dropping rows needs room in the log first. On a full disk there may be none, so a file of that size is
-//! kept beside the database, and removed when it is needed.
+//! Dropping rows needs room in the log, and emptying the log needs room in the database. On a full disk
+//! there may be neither, so a file of that size is kept beside them, and removed when it is needed.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Room for the log while rows are dropped.
-const RESERVE_BYTES: usize = 1024 * 1024;
+/// What a log holds before it is emptied (`wal_autocheckpoint`, 1,000 pages), and some.
+const RESERVE_BYTES: usize = 4 * 1024 * 1024 + 256 * 1024;
 
 fn path(queue_db: &Path) -> PathBuf {
     queue_db.with_extension("reserve")
@@ -35,9 +35,9 @@ fn fill(path: &Path) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Gives the room back.
-pub fn release(queue_db: &Path) {
-    let _ = std::fs::remove_file(path(queue_db));
+/// Gives the room back; false where there was none.
+pub fn release(queue_db: &Path) -> bool {
+    std::fs::remove_file(path(queue_db)).is_ok()
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
         let queue_db = directory.path().join("queue.db");
         keep(&queue_db);
         assert_eq!(std::fs::metadata(path(&queue_db)).unwrap().len(), RESERVE_BYTES as u64);
-        release(&queue_db);
+        assert!(release(&queue_db) && !release(&queue_db));
         assert!(!path(&queue_db).exists());
         keep(&directory.path().join("missing/queue.db"));
     }

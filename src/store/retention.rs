@@ -109,14 +109,16 @@ impl Core {
         reserve::release(&self.options.queue_db);
         let free: u64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
         let page: u64 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        // The log keeps its size: on a full disk it could not grow again.
+        let empty_log = "PRAGMA wal_checkpoint(RESTART)";
+        self.connection.query_row(empty_log, [], |_| Ok(()))?;
         let lacking = ROOM_BYTES.saturating_sub(free * page);
         if lacking > 0 {
             let used = self.disk_bytes()?;
             let most = used / 100 * (100 - LOW_WATER_PERCENT);
             self.make_room(used - lacking.min(most), now_ms)?;
         }
-        // The log keeps its size: on a full disk it could not grow again.
-        self.connection.execute_batch("PRAGMA wal_checkpoint(RESTART)")
+        self.connection.query_row(empty_log, [], |_| Ok(()))
     }
 
     /// Brings the used pages down to `target_bytes`, or as near as may be; the order is at the top.

@@ -1,7 +1,7 @@
 //! `queue.db`: its tables, how it is opened, and what is refused.
 //!
 //! ```text
-//! meta(key, value)                                     install id, install key, applied row, counts
+//! meta(key, value)                                     install id and key, hashes of machine and place, inode, applied row, counts, note
 //! points_inbox / events_inbox / spans_inbox            one row = one accepted OTLP request, synced before its answer
 //!   (row, received_ms, hash, records, records_total, bytes_total, body)
 //! tag_value(label, value)                              values a label may take; beyond the limit they fold into `other`

@@ -1,10 +1,4 @@
-//! The store against a trivially right model: random sessions, retries, reorderings, crashes, ticks,
-//! deliveries, clocks that jump, a disk limit that bites and destinations that come and go, in any order.
-//!
-//! A crash inside a step is made from the log: cut after any of the step's commits, it is what a kill or a
-//! power cut at that moment would have left.
-
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+//! The store, what is true, and what the backends hold.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,104 +7,10 @@ use ccotel::record::{Batch, Event, Labels, Point, PrivacyLevel, Temporality, Val
 use ccotel::store::Options;
 use ccotel::store::core::Core;
 use ccotel::store::handle::{Content, DestinationKey, Ingest, Ingested, Lane, Settled, Since};
-use proptest::prelude::*;
 
-/// One thing that happens.
-#[derive(Clone, Debug)]
-enum Step {
-    /// A process reports its counter: `(process, growth)`; `copies` deliveries of the same body.
-    Cumulative {
-        process: u8,
-        growth: u8,
-        copies: u8,
-    },
-    /// The same, held back and delivered after the next one of that process.
-    CumulativeLate {
-        process: u8,
-        growth: u8,
-    },
-    Delta {
-        process: u8,
-        amount: u8,
-        copies: u8,
-    },
-    /// A counter whose start is unknown, which begins again from 0 now and then.
-    Unstarted {
-        process: u8,
-        value: u8,
-    },
-    Events {
-        count: u8,
-        copies: u8,
-    },
-    /// The clock is set, forwards or back.
-    Jump {
-        minutes: i32,
-    },
-    /// The disk limit falls so low that all that may go goes, and is lifted again.
-    Squeeze,
-    History,
-    Disconnect {
-        destination: u8,
-    },
-    /// Dies after so many of the step's commits; the client sends again.
-    CrashWithin {
-        step: Box<Step>,
-        commits: u8,
-    },
-    Pass {
-        seconds: u16,
-    },
-    Tick,
-    Crash,
-    /// A destination takes at most so much of a lane.
-    Deliver {
-        destination: u8,
-        lane: bool,
-        records_max: u8,
-    },
-    /// Frozen, and then the agent dies before the outcome is known.
-    DeliverAndCrash {
-        destination: u8,
-        lane: bool,
-        records_max: u8,
-    },
-    Connect {
-        destination: u8,
-        all: bool,
-    },
-}
+use super::steps::Step;
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        16 => whole_step(),
-        4 => (whole_step(), any::<u8>()).prop_map(|(step, commits)| Step::CrashWithin { step: Box::new(step), commits }),
-    ]
-}
-
-fn jump() -> impl Strategy<Value = i32> {
-    prop_oneof![-4..5, -700..700, -14_400..14_400]
-}
-
-fn whole_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        2 => (0u8..2, 0u8..50).prop_map(|(process, value)| Step::Unstarted { process, value }),
-        1 => jump().prop_map(|minutes| Step::Jump { minutes }),
-        1 => Just(Step::Squeeze),
-        1 => Just(Step::History),
-        1 => (0u8..3).prop_map(|destination| Step::Disconnect { destination }),
-        4 => (0u8..4, 0u8..50, 1u8..3).prop_map(|(process, growth, copies)| Step::Cumulative { process, growth, copies }),
-        2 => (0u8..4, 1u8..50).prop_map(|(process, growth)| Step::CumulativeLate { process, growth }),
-        3 => (0u8..4, 0u8..50, 1u8..3).prop_map(|(process, amount, copies)| Step::Delta { process, amount, copies }),
-        2 => (1u8..5, 1u8..3).prop_map(|(count, copies)| Step::Events { count, copies }),
-        3 => (1u16..600).prop_map(|seconds| Step::Pass { seconds }),
-        4 => Just(Step::Tick),
-        1 => Just(Step::Crash),
-        3 => (0u8..3, any::<bool>(), 1u8..9).prop_map(|(destination, lane, records_max)| Step::Deliver { destination, lane, records_max }),
-        2 => (0u8..3, any::<bool>(), 1u8..9).prop_map(|(destination, lane, records_max)| Step::DeliverAndCrash { destination, lane, records_max }),
-        1 => (0u8..3, any::<bool>()).prop_map(|(destination, all)| Step::Connect { destination, all }),
-    ]
-}
+mod crashes;
 
 /// What a backend holds.
 #[derive(Default)]
@@ -128,7 +28,7 @@ struct Backend {
     may_be_more: bool,
 }
 
-struct World {
+pub struct World {
     directory: tempfile::TempDir,
     core: Core,
     now_ms: i64,
@@ -141,6 +41,8 @@ struct World {
     /// Requests of the current step, for the client to send again.
     sent: Vec<(u128, Batch)>,
     was_squeezed: bool,
+    /// A tick was just taken: no sample may be further ahead than backends allow.
+    just_ticked: bool,
     history: (i64, i64),
     history_total: f64,
     true_total: f64,
@@ -149,7 +51,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let now_ms = 1_800_000_000_000;
         let core = open(&directory, 1 << 30, now_ms);
@@ -163,6 +65,7 @@ impl World {
             source_ms: now_ms,
             sent: Vec::new(),
             was_squeezed: false,
+            just_ticked: false,
             history: (0, 0),
             history_total: 0.0,
             true_total: 0.0,
@@ -171,7 +74,7 @@ impl World {
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    pub fn step(&mut self, step: &Step) {
         match step {
             Step::Cumulative { process, growth, copies } => {
                 let point = self.cumulative(*process, *growth);
@@ -251,14 +154,6 @@ impl World {
         }
     }
 
-    fn squeeze(&mut self) {
-        self.was_squeezed = true;
-        self.crash_with(1 << 16);
-        self.read_history();
-        self.core.retain_within_limit(self.now_ms).unwrap();
-        self.crash();
-    }
-
     fn read_history(&mut self) {
         loop {
             let page = self.core.history(self.history.0, self.history.1, -1).unwrap();
@@ -273,54 +168,6 @@ impl World {
             if !page.more {
                 return;
             }
-        }
-    }
-
-    /// Runs a step, and then goes back to how the files were after some of its commits.
-    fn crash_within(&mut self, step: &Step, commits: u8) {
-        // These crash by themselves, or leave a backend with what was never frozen.
-        if matches!(
-            step,
-            Step::Crash
-                | Step::Squeeze
-                | Step::History
-                | Step::Deliver { .. }
-                | Step::DeliverAndCrash { .. }
-                | Step::Disconnect { .. }
-        ) {
-            return self.step(step);
-        }
-        let before = self.files();
-        let backends: Vec<u8> = self.backends.keys().copied().collect();
-        self.sent.clear();
-        self.step(step);
-        let after = self.files();
-        let done = commit_ends(&before.log).last().copied().unwrap_or(0);
-        let mut ends = commit_ends(&after.log);
-        ends.retain(|end| *end > done);
-        ends.push(done);
-        // A checkpoint in between has moved pages that the shorter log would not have.
-        if before.database == after.database {
-            let log = after.log[..ends[usize::from(commits) % ends.len()]].to_vec();
-            self.die(&Files { log, ..before }, 1 << 30);
-        }
-        for (body_hash, batch) in std::mem::take(&mut self.sent) {
-            self.core.ingest(&mut [Ingest { body_hash, batch }], self.now_ms).remove(0).unwrap();
-        }
-        if let Step::Connect { destination, all } = step
-            && !backends.contains(destination)
-        {
-            self.backends.remove(destination);
-            self.connect(*destination, *all);
-        }
-    }
-
-    fn files(&self) -> Files {
-        let read = |name: &str| std::fs::read(self.directory.path().join(name)).unwrap_or_default();
-        Files {
-            database: read("queue.db"),
-            log: read("queue.db-wal"),
-            mark: read("queue.high-water.json"),
         }
     }
 
@@ -360,39 +207,7 @@ impl World {
         }
     }
 
-    /// The process dies: what is on disk is kept as it is, log and all, and opened by the next one at the
-    /// same place. (A database elsewhere would be a copy, and a new install.)
-    fn crash(&mut self) {
-        self.crash_with(1 << 30);
-    }
-
-    fn crash_with(&mut self, disk_bytes_max: u64) {
-        let files = self.files();
-        self.die(&files, disk_bytes_max);
-    }
-
-    fn die(&mut self, files: &Files, disk_bytes_max: u64) {
-        let folder = self.directory.path().to_owned();
-        let install = self.core.install_id().to_owned();
-        // The file that is open is gone from its path before it is closed, which would put its log away.
-        std::fs::rename(folder.join("queue.db"), folder.join("dead")).unwrap();
-        for (name, bytes) in [
-            ("queue.db", &files.database),
-            ("queue.db-wal", &files.log),
-            ("queue.high-water.json", &files.mark),
-        ] {
-            let _ = std::fs::remove_file(folder.join(name));
-            if !bytes.is_empty() {
-                std::fs::write(folder.join(name), bytes).unwrap();
-            }
-        }
-        self.core = open(&self.directory, disk_bytes_max, self.now_ms);
-        self.core.history(self.history.0, self.history.1, 1 << 40).unwrap();
-        std::fs::remove_file(folder.join("dead")).unwrap();
-        self.look_at_install(&install);
-    }
-
-    fn connect(&mut self, destination: u8, all: bool) {
+    pub fn connect(&mut self, destination: u8, all: bool) {
         if self.backends.contains_key(&destination) {
             return;
         }
@@ -435,6 +250,10 @@ impl World {
                             batch.replay || newest.is_none_or(|newest| *time_ms > newest),
                             "times strictly increase"
                         );
+                        assert!(
+                            !self.just_ticked || *time_ms <= self.now_ms + 300_000,
+                            "a sample far ahead of the clock"
+                        );
                         let before = kept.insert(*time_ms, *value);
                         assert!(
                             before.is_none_or(|before| before == *value),
@@ -473,18 +292,20 @@ impl World {
     }
 
     /// When everything is delivered, every number is the true one.
-    fn settle_all(&mut self) {
+    pub fn settle_all(&mut self) {
         self.now_ms += 60_000;
         // Something new, so that whoever begins anew has a row to begin with.
         let point = self.cumulative(0, 1);
         self.send(&Batch::Points(vec![point]), 1);
         self.tick();
+        self.just_ticked = true;
         for destination in self.backends.keys().copied().collect::<Vec<_>>() {
             for lane in [Lane::Samples, Lane::Events] {
                 while self.deliver(destination, lane, 7, true) {}
             }
             self.check(destination);
         }
+        self.just_ticked = false;
         let (received, _) = self.core.received();
         assert!(received >= self.true_events.len() as u64);
         self.read_history();
@@ -543,44 +364,8 @@ fn point(process: u8, value: f64, time_ns: u64, temporality: Temporality) -> Poi
     }
 }
 
-/// What is on disk.
-struct Files {
-    database: Vec<u8>,
-    log: Vec<u8>,
-    mark: Vec<u8>,
-}
-
-/// Where each commit of a write-ahead log ends, in bytes (sqlite.org/fileformat.html#the_write_ahead_log).
-fn commit_ends(log: &[u8]) -> Vec<usize> {
-    const HEADER: usize = 32;
-    const FRAME: usize = 24 + 4096;
-    let Some(salts) = log.get(16..24) else { return Vec::new() };
-    let frames = log[HEADER..].chunks_exact(FRAME).enumerate();
-    frames
-        .take_while(|(_, frame)| &frame[8..16] == salts)
-        .filter(|(_, frame)| frame[4..8] != [0; 4])
-        .map(|(number, _)| HEADER + (number + 1) * FRAME)
-        .collect()
-}
-
 fn open(directory: &tempfile::TempDir, disk_bytes_max: u64, now_ms: i64) -> Core {
     let queue_db = directory.path().join("queue.db");
     let options = Options { queue_db, disk_bytes_max, history_days: 400 };
     Core::open(options, now_ms).unwrap()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn totals_are_the_true_ones_whatever_happens(steps in prop::collection::vec(step(), 1..70)) {
-        let mut world = World::new();
-        world.connect(0, true);
-        for step in &steps {
-            world.step(step);
-        }
-        world.settle_all();
-        world.crash();
-        world.settle_all();
-    }
 }
