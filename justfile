@@ -19,3 +19,8 @@ ci:
 measure:
     cargo build --release --locked
     cargo run --release --locked --example measure -- target/release/ccotel
+
+# So many SIGKILLs of a release build under load, pauses and power cuts with them; a seed in CCOTEL_CRASH_SEED
+crash kills="1000":
+    cargo build --release --locked
+    CCOTEL_TEST_CCOTEL=target/release/ccotel CCOTEL_CRASH_KILLS={{kills}} cargo test --locked --test crash

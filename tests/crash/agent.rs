@@ -11,7 +11,7 @@ use super::harness::sandbox::Sandbox;
 use super::sender::Epoch;
 
 /// A process is replaced or gone long before.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A user's agent, and whether its holder lives.
 pub struct Agent<'a> {
@@ -28,14 +28,19 @@ impl Agent<'_> {
             if worker.is_some() && worker != old {
                 return worker.context("just seen");
             }
-            ensure!(Instant::now() < end, "no worker after {old:?}: {:?}", self.sandbox.json(&["status", "--json"]));
+            ensure!(
+                Instant::now() < end,
+                "no worker after {old:?}: {:?}",
+                self.sandbox.json(&["status", "--json"])
+            );
             std::thread::park_timeout(Duration::from_micros(200));
         }
     }
 
     fn worker(&self) -> Result<Option<Pid>> {
         let holder = self.sandbox.holder_pid()?;
-        let number = match std::fs::read_to_string(format!("/proc/{holder}/task/{holder}/children")) {
+        let number = match std::fs::read_to_string(format!("/proc/{holder}/task/{holder}/children"))
+        {
             Ok(children) => children.split_whitespace().next().and_then(|pid| pid.parse().ok()),
             // No Linux: whoever answers.
             Err(_) => self.sandbox.worker_pid().ok(),
@@ -45,7 +50,7 @@ impl Agent<'_> {
 
     /// Waits until the worker answers.
     pub fn answers(&self) -> Result<()> {
-        poll::until("the agent answers", DEADLINE, || Ok(self.ask(Request::Status)?))
+        poll::until("the agent answers", DEADLINE, || self.ask(Request::Status))
     }
 
     /// Whoever is there; an agent that is dead now says nothing.

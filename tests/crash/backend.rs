@@ -51,9 +51,10 @@ impl Mood {
             0..4 => Self::Up,
             4 => Self::Slow(Duration::from_millis(rng.u64(1..SLOW_MS_MAX))),
             5 => Self::Refusing { status: [500, 503][rng.usize(..2)], retry_after_s: None },
-            6 => {
-                Self::Refusing { status: [429, 503][rng.usize(..2)], retry_after_s: Some(rng.u8(..2)) }
-            }
+            6 => Self::Refusing {
+                status: [429, 503][rng.usize(..2)],
+                retry_after_s: Some(rng.u8(..2)),
+            },
             7 => Self::Cutting,
             8 => Self::LosingAnswers,
             _ => Self::Down,

@@ -72,8 +72,13 @@ impl Clients {
                 for (number, kind) in KINDS.into_iter().enumerate() {
                     let rng = Rng::with_seed(seed.wrapping_add(number as u64));
                     let project = format!("crash-{number}");
-                    let client =
-                        Client { common: common.clone(), stop: stopping.clone(), project, kind, rng };
+                    let client = Client {
+                        common: common.clone(),
+                        stop: stopping.clone(),
+                        project,
+                        kind,
+                        rng,
+                    };
                     clients.spawn(client.run());
                 }
                 while let Some(ended) = clients.join_next().await {

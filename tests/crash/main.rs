@@ -55,7 +55,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // A kill at a random moment of one agent is none if another test has the processor.
     arguments.test_threads.get_or_insert(1);
-    let kills = number("CCOTEL_CRASH_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap_or(KILLS));
+    let kills =
+        number("CCOTEL_CRASH_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap_or(KILLS));
     let trials = vec![
         trial(Plan {
             name: "kills_lose_nothing_and_count_nothing_twice",
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
 
 fn trial(plan: Plan) -> Trial {
     let seed = number("CCOTEL_CRASH_SEED").unwrap_or_else(|| fastrand::u64(..));
-    Trial::test(plan.name, move || run::run(&plan, seed).map_err(failed))
+    Trial::test(plan.name, move || run::run(&plan, seed).map_err(|error| failed(&error)))
 }
 
 /// This program once more, in a mount namespace of its own: its mounts end with it.
@@ -96,7 +97,7 @@ fn power_cuts(plan: Plan) -> Trial {
         let name = format!("{POWER_CUT} (needs root, `unshare -m`, `mkfs.ext4` and a loop device)");
         return Trial::test(name, || Ok(())).with_ignored_flag(true);
     }
-    Trial::test(POWER_CUT, || inside().map_err(failed))
+    Trial::test(POWER_CUT, || inside().map_err(|error| failed(&error)))
 }
 
 fn inside() -> Result<()> {
@@ -113,7 +114,7 @@ fn inside() -> Result<()> {
     Ok(())
 }
 
-fn failed(error: anyhow::Error) -> Failed {
+fn failed(error: &anyhow::Error) -> Failed {
     Failed::from(format!("{error:#}"))
 }
 

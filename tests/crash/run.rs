@@ -1,5 +1,6 @@
 //! One run: clients, faults and moods at once, then the oracle.
 
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use super::truth::Truth;
 
 /// How long a mood lasts at most.
 const MOOD_MS_MAX: u64 = 400;
+const KNOCK_PAUSE: Duration = Duration::from_millis(2);
 const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
 /// Progress is said so often.
 const SAY_EVERY: usize = 100;
@@ -70,6 +72,7 @@ fn play(plan: &Plan, seed: u64) -> Result<String> {
     let struck = std::thread::scope(|scope| {
         let (paths, mut moods) = (sandbox.paths(), rng.fork());
         let (done, prometheus, loki) = (&done, &prometheus, &loki);
+        scope.spawn(|| knock(address, &epoch, &truth, done));
         scope.spawn(move || change_moods(prometheus, loki, &paths, &mut moods, done));
         let struck = strike(&mut faults, plan);
         done.store(true, Ordering::SeqCst);
@@ -84,7 +87,8 @@ fn play(plan: &Plan, seed: u64) -> Result<String> {
         anyhow::ensure!(disk.forgotten > 0, "no power cut lost anything: the model is broken");
     }
     sandbox.run(&["agent", "stop", "--stay"])?;
-    let (samples, refusals) = (prometheus.rules().samples(), prometheus.rules().refusals);
+    let rules = prometheus.rules();
+    let (samples, refusals) = (rules.samples(), rules.refusals);
     Ok(format!("{}; {samples} samples, {refusals} writes refused", truth.counts()))
 }
 
@@ -100,6 +104,20 @@ fn strike(faults: &mut Faults<'_>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
+/// Connects again and again: as long as the holder lives, nobody is refused.
+fn knock(address: SocketAddr, epoch: &Epoch, truth: &Truth, done: &AtomicBool) {
+    while !done.load(Ordering::SeqCst) {
+        let then = epoch.now();
+        let knocked = TcpStream::connect_timeout(&address, ADDRESS_DEADLINE);
+        if let Err(error) = knocked
+            && epoch.lived_since(then)
+        {
+            truth.violated(format!("knocking: {error}"));
+        }
+        std::thread::park_timeout(KNOCK_PAUSE);
+    }
+}
+
 /// Both are meant to get all there is.
 fn configure(
     sandbox: &Sandbox,
@@ -108,10 +126,8 @@ fn configure(
 ) -> Result<()> {
     let file = sandbox.config_dir().join("config.toml");
     let mut text = std::fs::read_to_string(&file)?;
-    let destinations = [
-        ("prometheus", prometheus.url("/api/v1/write")),
-        ("loki", loki.url("/loki/api/v1/push")),
-    ];
+    let destinations =
+        [("prometheus", prometheus.url("/api/v1/write")), ("loki", loki.url("/loki/api/v1/push"))];
     for (kind, url) in destinations {
         text.push_str("\n[[destination]]\n");
         for (key, value) in [("name", kind), ("type", kind), ("url", &url)] {

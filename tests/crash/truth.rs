@@ -48,7 +48,8 @@ impl Truth {
     pub fn wait_for_more(&self, requests: u64, patience: Duration) -> bool {
         let acknowledged = self.lock();
         let enough = acknowledged.requests + requests;
-        let waited = self.more.wait_timeout_while(acknowledged, patience, |it| it.requests < enough);
+        let waited =
+            self.more.wait_timeout_while(acknowledged, patience, |it| it.requests < enough);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
