@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::agent::Agent;
 use super::backend::Backend;
 use super::harness::poll;
+use super::harness::prometheus::Prometheus as RealPrometheus;
 use super::loki::Loki;
 use super::process::{Counter, Key, TEAM};
 use super::prometheus::{Labels, Prometheus};
@@ -18,6 +19,8 @@ use super::truth::{Acknowledged, Truth};
 /// A backlog of a loaded machine's debug build is drained well before.
 const DEADLINE: Duration = Duration::from_mins(1);
 
+pub const REAL_PROMETHEUS: &str = "real-prometheus";
+
 /// Dollars are sums of binary fractions, in another order in each place.
 const EXACT: f64 = 1e-6;
 
@@ -25,6 +28,7 @@ pub struct Oracle<'a> {
     pub agent: &'a Agent<'a>,
     pub prometheus: &'a Backend<Prometheus>,
     pub loki: &'a Backend<Loki>,
+    pub real: Option<&'a RealPrometheus>,
     pub truth: &'a Truth,
 }
 
@@ -48,6 +52,7 @@ impl Oracle<'_> {
     fn backends_agree(&self, status: &Value, truth: &Acknowledged) -> Result<()> {
         prometheus_agrees(&self.prometheus.rules(), truth)?;
         loki_agrees(&self.loki.rules(), truth)?;
+        self.real.map_or(Ok(()), |real| real_prometheus_agrees(real, status, truth))?;
         self.books_balance(status, truth)
     }
 
@@ -121,6 +126,36 @@ fn prometheus_agrees(prometheus: &Prometheus, truth: &Acknowledged) -> Result<()
     ensure!(expected.is_empty(), "Prometheus lacks {expected:?}");
     instances.dedup();
     ensure!(instances.len() == 1, "several instances: {instances:?}");
+    Ok(())
+}
+
+/// Killed again and again, it keeps what it acknowledged; what it says now is the truth.
+fn real_prometheus_agrees(
+    prometheus: &RealPrometheus,
+    status: &Value,
+    truth: &Acknowledged,
+) -> Result<()> {
+    for ((project, (counter, model, kind)), expected) in &truth.counters {
+        let series = format!(
+            "{}{{project=\"{project}\", model=\"{model}\", type=\"{kind}\"}}[1h]",
+            counter.in_prometheus()
+        );
+        let query = format!("last_over_time({series}) - min_over_time({series})");
+        let rows = prometheus.query(&query)?;
+        ensure!(
+            rows.len() == 1 && (rows[0].value - expected).abs() < EXACT,
+            "{query}: {rows:?} instead of {expected}"
+        );
+        let resets = format!("resets({series}) > 0");
+        ensure!(prometheus.query(&resets)?.is_empty(), "{resets}");
+    }
+    let destinations = status["destinations"].as_array().context("no destinations")?;
+    let books = destinations.iter().find(|it| it["name"] == REAL_PROMETHEUS);
+    let books = books.context(REAL_PROMETHEUS)?;
+    for account in ["expired", "evicted", "compacted", "quarantined"] {
+        ensure!(books[account] == 0, "{REAL_PROMETHEUS}: {} {account}", books[account]);
+    }
+    ensure!(books["backlog"]["records"] == 0, "{REAL_PROMETHEUS} has a backlog");
     Ok(())
 }
 
