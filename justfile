@@ -24,3 +24,11 @@ measure:
 crash kills="1000":
     cargo build --release --locked
     CCOTEL_TEST_CCOTEL=target/release/ccotel CCOTEL_CRASH_KILLS={{kills}} cargo test --locked --test crash
+
+# Fuzzes one target for so many seconds; `just fuzz-corpus` first. Needs cargo-fuzz, see CONTRIBUTING.md
+fuzz TARGET SECONDS="600":
+    cargo fuzz run --sanitizer none {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10 -rss_limit_mb=2048 -max_len=65536
+
+# Writes what fuzzing starts from, made of the fixtures, to fuzz/corpus
+fuzz-corpus:
+    cargo test --locked --test fuzz_targets -- --ignored write_the_corpus

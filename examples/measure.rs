@@ -106,6 +106,11 @@ fn agent(binary: &Path) -> Outcome<()> {
         "≤ 8 MiB",
     );
     row(
+        "  the same, shared pages counted once (PSS)",
+        &format!("{:.1} MiB", proportional_kib(&processes)? / 1024.0),
+        "",
+    );
+    row(
         "  of it not shared with the binary's file",
         &format!("{:.1} MiB", anonymous_kib(&processes)? / 1024.0),
         "",
@@ -381,15 +386,27 @@ fn anonymous_kib(processes: &[u32]) -> Outcome<f64> {
     status_kib(processes, "RssAnon:")
 }
 
+/// `Pss` of `/proc/PID/smaps_rollup`: each page divided by the number of processes that map it.
+fn proportional_kib(processes: &[u32]) -> Outcome<f64> {
+    let mut total = 0.0;
+    for process in processes {
+        let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+        total += field_kib(&rollup, "Pss:")?;
+    }
+    Ok(total)
+}
+
 fn status_kib(processes: &[u32], field: &str) -> Outcome<f64> {
     let mut total = 0.0;
     for process in processes {
-        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
-        total += line.trim().trim_end_matches(" kB").parse::<f64>()?;
+        total += field_kib(&std::fs::read_to_string(format!("/proc/{process}/status"))?, field)?;
     }
     Ok(total)
+}
+
+fn field_kib(text: &str, field: &str) -> Outcome<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn milliseconds(time: Duration) -> String {

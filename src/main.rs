@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             {
                 wrap(arguments.split_off(2)).into()
             }
-            _ => ccotel::cli::main(arguments).into(),
+            _ => ccotel::cli::main(&arguments).into(),
         },
     }
 }

@@ -175,7 +175,7 @@ fn replay(requests: &[Request], crashes: bool) -> Found {
         let batch = record(&recorder, request);
         let body_hash =
             u128::from_le_bytes(blake3::hash(&request.body).as_bytes()[..16].try_into().unwrap());
-        core.ingest(&[Ingest { body_hash, batch }], now_ms).remove(0).unwrap();
+        core.ingest(&mut [Ingest { body_hash, batch }], now_ms).remove(0).unwrap();
         if at % 4 == 3 {
             core.tick(now_ms).unwrap();
         }

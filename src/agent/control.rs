@@ -20,6 +20,7 @@ use super::PROTOCOL;
 use super::files;
 use super::identity::Identity;
 use super::notice::LaunchNotice;
+use super::rooms::quarantine::QuarantineLine;
 use crate::paths::Paths;
 
 pub mod server;
@@ -40,6 +41,14 @@ pub enum Request {
     Sync,
     /// Try one destination, or all, now.
     Retry { name: Option<String> },
+    /// Requests in quarantine, above this id.
+    QuarantineList { after: i64 },
+    /// A part of one request's body.
+    QuarantineBody { id: i64, offset: usize },
+    /// Send these again.
+    QuarantineRetry { ids: Vec<i64> },
+    /// Let go of these.
+    QuarantineDrop { ids: Vec<i64> },
     /// End the agent.
     Stop,
     /// Replace the agent as `restart.json` says.
@@ -51,9 +60,22 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Answer {
-    Done { what: String },
-    Status { status: serde_json::Value },
-    Failed { what: String },
+    Done {
+        what: String,
+    },
+    Status {
+        status: serde_json::Value,
+    },
+    Quarantine {
+        entries: Vec<QuarantineLine>,
+    },
+    /// In base64, from the offset that was asked for; none left of it at the end.
+    Body {
+        base64: String,
+    },
+    Failed {
+        what: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

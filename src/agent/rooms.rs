@@ -24,6 +24,8 @@ use crate::report::history::{self, HistoryHandle};
 use crate::store::{self, Clock};
 use crate::tags::git;
 
+pub mod quarantine;
+
 /// How long a request to a backend may take to end when the agent does.
 const DELIVER_STOP_WAIT: Duration = Duration::from_millis(800);
 /// Unknown names that are shown; a new Claude Code adds a few.
@@ -51,6 +53,7 @@ pub struct Rooms {
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    renewed: Arc<tokio::sync::Notify>,
 }
 
 impl Rooms {
@@ -96,6 +99,7 @@ impl Rooms {
             deliver,
             history,
             history_stop,
+            renewed: opened.renewed,
         };
         if destinations_known {
             rooms.forget_destinations(config).await;
@@ -130,6 +134,11 @@ impl Rooms {
         self.deliver.apply(&config.destinations).await;
     }
 
+    /// Resolves when the database has become a new install: what knows the old id has to start anew.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
+    }
+
     pub fn notice(&self, notice: &LaunchNotice) {
         self.recorder.launches().notice(notice.clone(), Instant::now());
     }
@@ -150,7 +159,7 @@ impl Rooms {
             let what = format!("the history is behind: {problem}");
             warning(what, "nothing is lost; `ccotel agent restart` opens it again")
         }));
-        warnings.extend(self.door.troubles().iter().map(of_trouble));
+        warnings.extend(self.door.troubles().iter().map(|trouble| of_trouble(trouble, &counts)));
         Facts {
             sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
             records: RecordCounts {
@@ -236,17 +245,28 @@ fn warning(what: impl Into<String>, remedy: &str) -> Warning {
     Warning { at: Timestamp::now(), what: what.into(), remedy: remedy.to_owned() }
 }
 
-fn of_trouble(trouble: &receive::Trouble) -> Warning {
-    let remedy = match trouble.kind {
-        Kind::Denied => "if this was one of your sessions, start it again with `ccotel claude`",
-        Kind::Malformed => {
-            "if this was Claude Code, update ccotel; other programs belong elsewhere"
+fn of_trouble(trouble: &receive::Trouble, counts: &receive::Counts) -> Warning {
+    let (times, remedy) = match trouble.kind {
+        Kind::Denied => {
+            let remedy = "if this was one of your sessions, start it again with `ccotel claude`";
+            (counts.denied, remedy)
         }
-        Kind::Refused => "Claude Code tries again for some seconds; see that the disk has room",
-        Kind::Misdirected => "",
+        Kind::Malformed => {
+            let remedy = "if this was Claude Code, update ccotel; other programs belong elsewhere";
+            (counts.malformed, remedy)
+        }
+        Kind::Refused => {
+            let remedy = "Claude Code tries again for some seconds; see that the disk has room";
+            (counts.refused, remedy)
+        }
+        Kind::Misdirected => (1, ""),
+    };
+    let turned_away = match times {
+        0 | 1 => "a request was turned away".to_owned(),
+        times => format!("{times} requests were turned away, the last one"),
     };
     let at = Timestamp::try_from(trouble.at).unwrap_or_default();
-    Warning { at, ..warning(format!("a request was turned away: {}", trouble.what), remedy) }
+    Warning { at, ..warning(format!("{turned_away}: {}", trouble.what), remedy) }
 }
 
 fn unknown(names: &[String]) -> Option<Warning> {
@@ -305,6 +325,11 @@ fn samples(statuses: &[DestinationStatus]) -> Vec<Sample> {
             "ccotel_destination_quarantined_records_total",
             "Records that the backend refused for good.",
             status.quarantined,
+        );
+        push(
+            "ccotel_destination_quarantine_kept_records",
+            "Of these, records that can still be looked at and sent again.",
+            status.quarantine_kept,
         );
         if let Some(at) = status.last_success {
             push(

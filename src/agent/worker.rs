@@ -141,6 +141,7 @@ async fn work(
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         () = leash.let_go() => "the holder let go",
+        () = worker.rooms.renewed() => "the database became a new install",
         () = worker.renew.notified() => "the store is opened anew, with a changed configuration",
     };
     tracing::info!("draining: {why}");
@@ -245,6 +246,12 @@ impl Worker {
                 Ok(what) => done(&what),
                 Err(what) => Answer::Failed { what },
             },
+            Request::QuarantineList { after } => or_failed(self.rooms.quarantine_list(after).await),
+            Request::QuarantineBody { id, offset } => {
+                or_failed(self.rooms.quarantine_body(id, offset).await)
+            }
+            Request::QuarantineRetry { ids } => or_failed(self.rooms.quarantine_retry(ids).await),
+            Request::QuarantineDrop { ids } => or_failed(self.rooms.quarantine_drop(ids).await),
             Request::Stop => self.tell_holder(Signal::TERM, "stopping"),
             Request::Restart => self.tell_holder(Signal::HUP, "restarting"),
             Request::Reload => {
@@ -299,6 +306,10 @@ impl Worker {
             remedy: "`ccotel agent restart` binds them, without refusing a connection".into(),
         })
     }
+}
+
+fn or_failed(answer: Result<Answer, String>) -> Answer {
+    answer.unwrap_or_else(|what| Answer::Failed { what })
 }
 
 fn done(what: &str) -> Answer {

@@ -1,11 +1,12 @@
 //! `ccotel agent`: the background agent, by hand.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use anyhow::Context;
 use clap::Subcommand;
 
+use super::say;
 use crate::agent::identity::Identity;
 use crate::agent::manage::{self, Restarted, Started};
 use crate::agent::{VERSION, files, holder, spawn, worker};
@@ -16,7 +17,7 @@ use crate::paths::Paths;
 mod logs;
 
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = false)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -92,7 +93,7 @@ fn run_holder(paths: &Paths, detached: bool) -> anyhow::Result<Exit> {
         // Typed by somebody: that is as good as `agent start`.
         files::remove(&paths.stay_file())?;
     } else if paths.stay_file().exists() {
-        say("stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it again");
+        tell("stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it again");
         return Ok(Exit::Done);
     }
     holder::run(paths, &config(paths).agent.listen, false)?;
@@ -101,9 +102,9 @@ fn run_holder(paths: &Paths, detached: bool) -> anyhow::Result<Exit> {
 
 fn start(paths: &Paths) -> anyhow::Result<Exit> {
     match manage::start(paths, &config(paths))? {
-        Started::New(agent) => say(&format!("agent {} started: {}", agent.version, facts(&agent))),
+        Started::New(agent) => tell(&format!("agent {} started: {}", agent.version, facts(&agent))),
         Started::Already(agent) => {
-            say(&format!("agent {} runs already: {}", agent.version, facts(&agent)));
+            tell(&format!("agent {} runs already: {}", agent.version, facts(&agent)));
         }
     }
     Ok(Exit::Done)
@@ -111,7 +112,7 @@ fn start(paths: &Paths) -> anyhow::Result<Exit> {
 
 fn stop(paths: &Paths, stay: bool) -> anyhow::Result<Exit> {
     let stopped = if manage::stop(paths, stay)? { "agent stopped" } else { "no agent runs" };
-    say(&if stay {
+    tell(&if stay {
         format!("{stopped}; none starts until `ccotel agent start`, and sessions are not counted")
     } else {
         format!("{stopped}; the next `claude` starts one")
@@ -122,15 +123,15 @@ fn stop(paths: &Paths, stay: bool) -> anyhow::Result<Exit> {
 fn restart(paths: &Paths, if_older: bool) -> anyhow::Result<Exit> {
     match manage::restart(paths, &config(paths), if_older)? {
         Restarted::Started(agent) => {
-            say(&format!("agent {} started: {}", agent.version, facts(&agent)));
+            tell(&format!("agent {} started: {}", agent.version, facts(&agent)));
         }
         Restarted::HandedOver { before, now } if before == now.version => {
-            say(&format!("agent {before} restarted: {}", facts(&now)));
+            tell(&format!("agent {before} restarted: {}", facts(&now)));
         }
         Restarted::HandedOver { before, now } => {
-            say(&format!("agent {before} replaced by {}: {}", now.version, facts(&now)));
+            tell(&format!("agent {before} replaced by {}: {}", now.version, facts(&now)));
         }
-        Restarted::NotNeeded => say(&format!("the agent is not older than {VERSION}")),
+        Restarted::NotNeeded => tell(&format!("the agent is not older than {VERSION}")),
     }
     Ok(Exit::Done)
 }
@@ -144,13 +145,12 @@ fn config(paths: &Paths) -> Config {
     config
 }
 
+fn tell(line: &str) {
+    say(&format!("ccotel: {line}"));
+}
+
 fn facts(agent: &Identity) -> String {
     let addresses: Vec<_> = agent.addresses.iter().map(ToString::to_string).collect();
     let pid = agent.pid.map(|pid| format!("pid {pid}, ")).unwrap_or_default();
     format!("{pid}listening on {}", addresses.join(", "))
-}
-
-/// One line; a closed standard output is nobody's problem.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "ccotel: {line}");
 }

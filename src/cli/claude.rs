@@ -13,7 +13,12 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 pub struct WrapArgs {
     /// The program to run, and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    #[arg(
+        value_name = "PROGRAM",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required = true
+    )]
     pub command: Vec<OsString>,
 }
 

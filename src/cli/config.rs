@@ -2,12 +2,14 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::say;
 use crate::config::{self, Loaded, Problem, Severity, layers, limits, show};
 use crate::exit::Exit;
 use crate::launch::prepare::{self, Here};
 use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = false)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -62,7 +64,7 @@ fn path(paths: &Paths, format: Format) {
         for (name, place) in places {
             document[name] = json!(place.display().to_string());
         }
-        println!("{document}");
+        say(&document.to_string());
         return;
     }
     let mut table = Table::new();
@@ -71,7 +73,7 @@ fn path(paths: &Paths, format: Format) {
         let absent = if place.exists() { "" } else { "(not there)" };
         table.add_row([&name.replace('_', " "), &place.display().to_string(), absent]);
     }
-    println!("{}", table.trim_fmt());
+    say(&table.trim_fmt());
 }
 
 fn print_values(loaded: &Loaded, format: Format) {
@@ -84,7 +86,7 @@ fn print_values(loaded: &Loaded, format: Format) {
             "files": files(loaded),
             "problems": loaded.problems,
         });
-        println!("{document}");
+        say(&document.to_string());
         return;
     }
     let mut table = Table::new();
@@ -95,13 +97,13 @@ fn print_values(loaded: &Loaded, format: Format) {
             .map_or_else(|| entry.source.clone(), |line| format!("{}:{line}", entry.source));
         table.add_row([entry.key.clone(), plain(&entry.value), from]);
     }
-    println!("{}", table.trim_fmt());
+    say(&table.trim_fmt());
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["LIMIT", "VALUE", ""]);
     for limit in limits::LIMITS {
         table.add_row([limit.name, &format!("{} {}", limit.value, limit.unit), limit.what]);
     }
-    println!("\n{}", table.trim_fmt());
+    say(&format!("\n{}", table.trim_fmt()));
     for problem in &loaded.problems {
         eprintln!("ccotel: {problem}");
     }
@@ -120,18 +122,18 @@ fn check(here: &Here, format: Format) -> Exit {
             "files": files,
             "problems": problems,
         });
-        println!("{document}");
+        say(&document.to_string());
     } else {
         for problem in &problems {
             let kind = match problem.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             };
-            println!("{kind}: {problem}");
+            say(&format!("{kind}: {problem}"));
         }
         match (files.as_slice(), errors) {
-            ([], 0) => println!("no configuration file; the built-in values hold"),
-            (files, 0) => println!("valid: {}", files.join(", ")),
+            ([], 0) => say("no configuration file; the built-in values hold"),
+            (files, 0) => say(&format!("valid: {}", files.join(", "))),
             _ => {}
         }
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::say;
 use crate::config::destination::{Credentials, DestinationConfig};
 use crate::config::edit::{ConfigFile, set_privacy};
 use crate::deliver::client::is_loopback;
@@ -19,23 +20,33 @@ use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel connect prometheus http://localhost:9090
+  ccotel connect loki http://localhost:3100 --since all
+  ccotel connect prometheus https://prom.example.com/api/v1/write \\
+      --name team-prom --bearer-token-file ~/prom.token --privacy minimal
+
+What is due waits on disk while a backend cannot be reached; `ccotel status` says how much. \
+Prometheus has to run with --web.enable-remote-write-receiver.")]
 pub struct Args {
-    /// What answers at the address
-    #[arg(value_enum, value_name = "TYPE")]
+    /// What answers there: prometheus (Mimir, VictoriaMetrics, Grafana Cloud: whatever takes
+    /// remote_write), loki, victorialogs, or otlp (OTLP over HTTP)
+    #[arg(value_enum, value_name = "TYPE", hide_possible_values = true)]
     pub kind: Kind,
-    /// Its address; the usual path is added where there is none: http://localhost:9090
+    /// Its address; the usual path is added where there is none
     pub url: String,
     /// What to call it [default: its type and host]
     #[arg(long)]
     pub name: Option<String>,
     /// From when on: now, all, 12h, 7d, 4w, 2026-11-01, or RFC 3339
-    #[arg(long, default_value = "now", value_parser = given::since)]
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = given::since)]
     pub since: Since,
-    /// prometheus: 1.0 or 2.0; loki: otlp
-    #[arg(long, default_value = "auto")]
+    /// Of a prometheus, 1.0 or 2.0; of a loki, otlp
+    #[arg(long, value_name = "NAME", default_value = "auto")]
     pub protocol: String,
     /// Value of the X-Scope-OrgID header
-    #[arg(long)]
+    #[arg(long, value_name = "ID")]
     pub tenant: Option<String>,
     /// A file with the bearer token, read again when it changes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["token_command", "username"])]
@@ -44,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "COMMAND", conflicts_with = "username")]
     pub token_command: Option<String>,
     /// User name for basic authentication
-    #[arg(long, requires = "password_file")]
+    #[arg(long, value_name = "NAME", requires = "password_file")]
     pub username: Option<String>,
     /// A file with the password
     #[arg(long, value_name = "FILE", requires = "username")]
@@ -62,7 +73,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
     /// Send less than is kept: minimal, standard or full
-    #[arg(long, value_parser = given::privacy)]
+    #[arg(long, value_name = "LEVEL", value_parser = given::privacy)]
     pub privacy: Option<PrivacyLevel>,
     /// Write it without asking the address
     #[arg(long)]
@@ -74,12 +85,11 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
-    /// Prometheus, Mimir, VictoriaMetrics, Grafana Cloud: anything with remote_write
+    // Without help texts of their own: clap would spread the whole page over twice the lines.
     Prometheus,
     Loki,
     #[value(name = "victorialogs")]
     VictoriaLogs,
-    /// Anything with OTLP over HTTP: metrics, logs and traces
     Otlp,
 }
 
@@ -116,18 +126,22 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         set_privacy(&mut file, level);
     }
     file.save()?;
-    println!("{}: written to {}; the agent sends to it from now on", config.name, path.display());
+    say(&format!(
+        "{}: written to {}; the agent sends to it from now on",
+        config.name,
+        path.display()
+    ));
     Ok(Exit::Done)
 }
 
 /// Says what was found; false if it is not to be written.
 fn report(name: &str, verdict: &Verdict) -> bool {
     match verdict.found {
-        Found::Reachable => println!("{name}: {}", verdict.words),
-        Found::Unknown => println!(
+        Found::Reachable => say(&format!("{name}: {}", verdict.words)),
+        Found::Unknown => say(&format!(
             "{name}: {}\n{name}: that is no harm: what is due waits on disk until it answers",
             verdict.words
-        ),
+        )),
         Found::Wrong => {
             eprintln!(
                 "ccotel: {}; nothing was changed (--no-check writes it all the same)",

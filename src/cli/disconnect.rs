@@ -3,6 +3,8 @@
 //! A running agent watches the file, stops sending, and gives up what was waiting for it.
 
 use super::connect::confirm;
+use super::say;
+use crate::agent::control::{self, Answer, Request};
 use crate::config::edit::ConfigFile;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -17,39 +19,52 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    disconnect(args, None)
-}
-
-/// `waiting` is the number of records not delivered to it yet, where an agent could be asked.
-pub fn disconnect(args: &Args, waiting: Option<u64>) -> anyhow::Result<Exit> {
-    let path = Paths::from_env()?.config_file();
+    let paths = Paths::from_env()?;
+    let path = paths.config_file();
     let mut file = ConfigFile::open(&path)?;
     let name = &args.name;
     let names = file.destination_names();
     if !names.contains(name) {
-        let there_is = match names.as_slice() {
-            [] => "there are none".to_owned(),
-            names => format!("there is {}", names.join(", ")),
+        let known = match names.as_slice() {
+            [] => "there are none; `ccotel connect` makes one".to_owned(),
+            names => format!("there are: {}", names.join(", ")),
         };
-        eprintln!("ccotel: no destination {name} in {}; {there_is}", path.display());
+        eprintln!("ccotel: there is no destination named {name} in {}; {known}", path.display());
         return Ok(Exit::Usage);
     }
-    let loss = match waiting {
-        Some(0) => None,
-        Some(records) => Some(format!(
-            "{records} records have not been delivered to {name} and would be given up"
-        )),
-        None => Some(format!("Whatever has not been delivered to {name} would be given up")),
-    };
-    if let Some(loss) = loss
+    if let Some(loss) = loss(name, waiting(&paths, name))
         && !args.yes
         && !confirm(&format!("{loss}. Go on?"))?
     {
-        eprintln!("ccotel: nothing was changed. {loss}; say --yes if that is meant");
+        eprintln!(
+            "ccotel: nothing was changed. {loss}; `ccotel disconnect {name} --yes` if that is meant"
+        );
         return Ok(Exit::Failed);
     }
     file.remove_destination(name);
     file.save()?;
-    println!("{name}: removed from {}", path.display());
+    say(&format!("{name}: removed from {}; nothing is sent to it any more", path.display()));
     Ok(Exit::Done)
+}
+
+/// What would be given up, in words. What is not known is asked for, too.
+fn loss(name: &str, waiting: Option<u64>) -> Option<String> {
+    match waiting {
+        Some(0) => None,
+        Some(1) => Some(format!("1 record is still waiting for {name} and would be given up")),
+        Some(records) => {
+            Some(format!("{records} records are still waiting for {name} and would be given up"))
+        }
+        None => Some(format!("What is still waiting for {name} would be given up")),
+    }
+}
+
+/// How many records the destination has not got yet, as the agent says. `None` where none answers.
+fn waiting(paths: &Paths, name: &str) -> Option<u64> {
+    if !paths.queue_db().exists() {
+        return Some(0);
+    }
+    let Ok(Answer::Status { status }) = control::ask(paths, Request::Status) else { return None };
+    let destination = status["destinations"].as_array()?.iter().find(|it| it["name"] == name)?;
+    destination["backlog"]["records"].as_u64()
 }

@@ -3,8 +3,10 @@
 //! One file a command: its clap arguments, and `run`. Help texts are written for who reads them first.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::exit::Exit;
 
@@ -13,17 +15,28 @@ pub mod claude;
 pub mod config;
 pub mod connect;
 pub mod disconnect;
+pub mod quarantine;
 pub mod report;
 pub mod retry;
 pub mod status;
 pub mod tags;
+mod usage;
 
 /// Claude Code, counted: what it costs and does, by project and team
 #[derive(Debug, Parser)]
 #[command(name = "ccotel", version, about, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  ccotel claude                                       a session, counted
+  ccotel report --since today --by project,model      what it cost
+  ccotel connect prometheus http://localhost:9090     where to forward it
+  ccotel status                                       how all of this is doing
+
+`ccotel COMMAND --help` says more of each. Exit codes: 0 done, 1 failed, 2 called wrongly, 3 from \
+`status` when no agent runs, 127 when there is no `claude`; else Claude Code's own.")]
 pub struct Cli {
     /// Print without colour (as the environment variable NO_COLOR does)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 900)]
     pub no_color: bool,
     #[command(subcommand)]
     pub command: Command,
@@ -52,18 +65,17 @@ pub enum Command {
     Disconnect(disconnect::Args),
     /// Try a waiting or parked destination now
     Retry(retry::Args),
+    /// What a backend refused for good: look at it, send it again, keep it, or let go of it
+    Quarantine(quarantine::Args),
 }
 
 /// Parses and runs; prints errors. Called with the process's own arguments.
-pub fn main(arguments: Vec<OsString>) -> Exit {
-    let cli = match agent::of_agents_process(&arguments) {
+pub fn main(arguments: &[OsString]) -> Exit {
+    let cli = match agent::of_agents_process(arguments) {
         Some(args) => Cli { no_color: true, command: Command::Agent(args) },
         None => match Cli::try_parse_from(arguments) {
             Ok(cli) => cli,
-            Err(error) => {
-                let _ = error.print();
-                return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            }
+            Err(error) => return not_parsed(&error, arguments),
         },
     };
     match run(&cli) {
@@ -73,6 +85,19 @@ pub fn main(arguments: Vec<OsString>) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// Help that was asked for, or what was typed wrongly.
+fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+        }
+        _ => eprintln!("ccotel: {}", usage::sentence(error, &Cli::command(), arguments)),
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
@@ -87,5 +112,11 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Connect(args) => connect::run(args),
         Command::Disconnect(args) => disconnect::run(args),
         Command::Retry(args) => retry::run(args),
+        Command::Quarantine(args) => quarantine::run(args),
     }
+}
+
+/// One line on standard output; that nobody reads it (any more) is no failure.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -16,6 +16,12 @@ use crate::report::time::Clock;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  ccotel report                             the last seven days, by day
+  ccotel report --since today --by project,model
+  ccotel report --since 2026-11-01 --until 2026-12-01 --by team
+  ccotel report --by repo,branch --json
+
 Times: a day (2026-11-14, from local midnight), RFC 3339 (2026-11-14T09:30:00+01:00), an age (30m, \
 12h, 7d, 4w), today, yesterday, this-week, this-month. Days and weeks of an age are calendar days, \
 today included: 7d is today and the six days before. Ranges are cut to whole minutes.

@@ -1,13 +1,15 @@
 //! `ccotel retry`: a destination that waits or is parked is tried now.
 
-use crate::agent::control::{self, Answer, Request};
+use crate::agent::control::{self, Answer, ControlError, Request};
 use crate::agent::ensure;
 use crate::exit::Exit;
 use crate::paths::Paths;
 
+use super::say;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The destination's name (default: all)
+    /// The destination's name [default: all]
     pub name: Option<String>,
 }
 
@@ -16,9 +18,17 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if ensure::running(&paths)?.is_none() {
         anyhow::bail!("no agent runs, so nothing is sent; `ccotel agent start` starts it");
     }
-    match control::ask(&paths, Request::Retry { name: args.name.clone() })? {
-        Answer::Done { what } | Answer::Failed { what } => println!("ccotel: {what}"),
-        Answer::Status { .. } => anyhow::bail!(control::ControlError::Strange),
+    match control::ask(&paths, Request::Retry { name: args.name.clone() }) {
+        Ok(Answer::Done { what } | Answer::Failed { what }) => {
+            say(&format!("ccotel: {what}"));
+            Ok(Exit::Done)
+        }
+        Ok(_) => anyhow::bail!(ControlError::Strange),
+        // It refuses nothing but a name that it does not know.
+        Err(ControlError::Refused(what)) => {
+            eprintln!("ccotel: {what}");
+            Ok(Exit::Usage)
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(Exit::Done)
 }

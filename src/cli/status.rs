@@ -129,7 +129,10 @@ fn unknown(error: &EnsureError) -> Warning {
 fn launch_problems(paths: &Paths) -> impl Iterator<Item = Warning> {
     problems::recent(paths).into_iter().map(|problem| Warning {
         at: problem.at,
-        what: format!("at a launch: {}", problem.what),
+        what: match problem.times {
+            0 | 1 => format!("at a launch: {}", problem.what),
+            times => format!("at {times} launches: {}", problem.what),
+        },
         remedy: problem.remedy,
     })
 }

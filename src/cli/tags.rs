@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
+use super::say;
 use crate::config::Problem;
 use crate::config::shape::privacy_word;
 use crate::exit::Exit;
@@ -24,9 +25,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let here = prepare::look_around(&paths, &directory);
     let launches = problems::recent(&paths);
     if args.json {
-        println!("{}", document(&here, &launches));
+        say(&document(&here, &launches).to_string());
     } else {
-        print!("{}", text(&here, &launches));
+        say(text(&here, &launches).trim_end());
     }
     Ok(Exit::Done)
 }
@@ -47,7 +48,7 @@ fn document(here: &Here, launches: &[LaunchProblem]) -> Value {
         },
         "files": files(here),
         "problems": found(here),
-        "launch_problems": launches,
+        "launch_problems": launches.iter().map(of_launch).collect::<Vec<_>>(),
     })
 }
 
@@ -59,6 +60,11 @@ fn files(here: &Here) -> Vec<String> {
 
 fn found(here: &Here) -> Vec<&Problem> {
     here.loaded.problems.iter().chain(&here.resolved.problems).collect()
+}
+
+fn of_launch(problem: &LaunchProblem) -> Value {
+    let LaunchProblem { at, launch, what, remedy, times, .. } = problem;
+    json!({"at": at, "launch": launch, "what": what, "remedy": remedy, "times": times})
 }
 
 fn text(here: &Here, launches: &[LaunchProblem]) -> String {
@@ -91,11 +97,20 @@ fn text(here: &Here, launches: &[LaunchProblem]) -> String {
             line(format!("  {problem}"));
         }
     }
-    if !launches.is_empty() {
+    // What is still so has just been said.
+    let is_here = |launch: &&LaunchProblem| {
+        found.iter().any(|problem| problem.to_string().starts_with(&launch.what))
+    };
+    let past: Vec<_> = launches.iter().filter(|launch| !is_here(launch)).collect();
+    if !past.is_empty() {
         line("\nProblems of recent launches:".to_owned());
-        for problem in launches {
+        for problem in past {
+            let LaunchProblem { what, remedy, times, .. } = problem;
+            let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
             let at = problem.at.strftime("%Y-%m-%d %H:%M UTC");
-            line(format!("  {at}: {}; {}", problem.what, problem.remedy));
+            let when =
+                if *times > 1 { format!("{times} times, last {at}") } else { at.to_string() };
+            line(format!("  {when}: {what}{remedy}"));
         }
     }
     text

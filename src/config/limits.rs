@@ -81,7 +81,41 @@ pub const LIMITS: &[Limit] = &[
         "launches",
         "within each other in a minute are a loop, and are ended",
     ),
+    limit("receive.body", RECEIVE.body_bytes_max as u64, "bytes", "a larger request gets a 413"),
+    limit(
+        "receive.decompressed",
+        RECEIVE.decompressed_bytes_max as u64,
+        "bytes",
+        "a request that is larger decompressed gets a 413",
+    ),
+    limit(
+        "receive.values",
+        crate::receive::expansion::VALUES_MAX as u64,
+        "values",
+        "a request of more messages, or of more JSON values, gets a 413",
+    ),
+    limit(
+        "receive.bodies",
+        RECEIVE.budget_bytes_max as u64,
+        "bytes",
+        "of all requests at once; further ones are told to come again",
+    ),
+    limit("receive.connections", RECEIVE.connections_max as u64, "", "further ones wait"),
+    limit(
+        "record.records",
+        crate::record::RECORDS_MAX as u64,
+        "records",
+        "of one request; further ones are rejected, and counted",
+    ),
+    limit(
+        "record.attributes",
+        crate::record::ATTRIBUTES_MAX as u64,
+        "attributes",
+        "of one event, further ones are counted; a data point with more is rejected",
+    ),
 ];
+
+const RECEIVE: crate::receive::Limits = crate::receive::Limits::DESIGN;
 
 const fn limit(name: &'static str, value: u64, unit: &'static str, what: &'static str) -> Limit {
     Limit { name, value, unit, what }

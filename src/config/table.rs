@@ -260,7 +260,13 @@ impl<'t> Table<'t> {
             DeValue::Table(_) => "a table",
         };
         let what = format!("`{}` must be {wanted}, and is {kind}", self.dotted(key));
-        self.refuse(key, line, what, "");
+        let remedy = match wanted {
+            "a string" => "write it as \"…\"",
+            "a whole number" | "a number" | "true or false" => "write it without quotes",
+            "a list of strings" => "write it as [\"…\", \"…\"]",
+            _ => "",
+        };
+        self.refuse(key, line, what, remedy);
     }
 }
 
@@ -324,7 +330,7 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "x.toml:4: `part.c` must be a string, and is a list",
+                "x.toml:4: `part.c` must be a string, and is a list; write it as \"…\"",
                 "x.toml:5: unknown key `part.d`; known here: b, c",
             ]
         );

@@ -22,15 +22,12 @@
 //! No I/O. The sum of the books is the batch's `records`, whatever the answers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::event_limits;
-use super::horizon::{HORIZON_MS, Horizon};
-use super::otlp::traces;
+use super::horizon::Horizon;
 use super::outcome::cut;
-use tokio::time::Instant;
-
-use crate::record::Event;
+use super::split::{count, halves, is_old, is_young, samples, split_by_age, split_off};
+use super::wire::Encoded;
 use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSamples, Settled};
 
 /// Requests after the first refused one until what is refused is given up unhalved. What has not
@@ -38,6 +35,9 @@ use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSample
 const BISECT_REQUESTS_MAX: u32 = 20;
 /// Of these, what is kept for samples that are not too old.
 const BISECT_REQUESTS_FOR_YOUNG: u32 = 10;
+
+/// Samples a request, where the horizon has put some in.
+const SAMPLES_WITH_STEPS_MAX: u64 = 4000;
 
 #[derive(Debug)]
 pub struct Delivery {
@@ -115,34 +115,36 @@ impl Delivery {
     }
 
     /// Makes of the next part's samples what this backend's horizon leaves of them.
-    pub fn keep_within_horizon(&mut self, horizon: &mut Horizon, now_ms: i64, now: Instant) {
+    /// The steps it puts in may be more than a request bears, and then go in several.
+    pub fn keep_within_horizon(&mut self, horizon: &mut Horizon, now_ms: i64) {
         // The newest alone are to be what was sent before.
         if let Some(Part { content: Content::Samples(series), whole: None, .. }) =
             self.parts.front_mut()
         {
-            self.compacted += horizon.apply(series, now_ms, now);
+            self.compacted += horizon.apply(series, now_ms);
+        }
+        while self.parts.front().is_some_and(|part| {
+            part.whole.is_none() && count(&part.content) > SAMPLES_WITH_STEPS_MAX
+        }) {
+            self.halve(SAMPLES_WITH_STEPS_MAX, now_ms);
         }
     }
 
-    /// The next part was taken, but for `refused` records of it.
-    /// Gives back the samples in it.
-    pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) -> Vec<SeriesSamples> {
-        let Some(part) = self.parts.pop_front() else { return Vec::new() };
+    /// The next part was taken, but for what is quarantined of it.
+    pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) {
+        let Some(part) = self.parts.pop_front() else { return };
         self.count_request();
+        let mut samples = false;
         if let Content::Samples(series) = &part.content {
+            samples = true;
             self.old_samples_accepted |= series.iter().any(|series| is_old(series, now_ms));
         }
-        let samples = matches!(part.content, Content::Samples(_));
         match refused {
             // remote_write 2.0 counts what it has already as refused.
             Some(_) if samples && part.maybe_taken => {}
             Some(quarantined) => self.quarantined.push(quarantined),
             None if part.decides_next => self.halve_known_refused(now_ms),
             None => {}
-        }
-        match part.content {
-            Content::Samples(series) => series,
-            Content::Events(_) | Content::Spans(_) => Vec::new(),
         }
     }
 
@@ -167,8 +169,8 @@ impl Delivery {
         }
     }
 
-    /// The next part was refused with these words; `body` is the request.
-    pub fn refused(&mut self, status: u16, answer: &str, body: Vec<u8>, now_ms: i64) -> Verdict {
+    /// The next part was refused with these words.
+    pub fn refused(&mut self, status: u16, answer: &str, request: Encoded, now_ms: i64) -> Verdict {
         let Some(mut part) = self.parts.pop_front() else { return Verdict::GoesOn };
         self.count_request();
         self.bisecting = true;
@@ -192,14 +194,14 @@ impl Delivery {
                     self.push_halves(left, right, true, part.maybe_taken);
                     return Verdict::GoesOn;
                 }
-                Err(leaf) => return self.give_up(leaf, status, answer, body, now_ms),
+                Err(leaf) => return self.give_up(leaf, status, answer, request, now_ms),
             }
         }
-        self.give_up(part.content, status, answer, body, now_ms)
+        self.give_up(part.content, status, answer, request, now_ms)
     }
 
     /// The next part is too large for one request. False if it is a single record, and given up.
-    pub fn too_large(&mut self, answer: &str, body: Vec<u8>, now_ms: i64) -> bool {
+    pub fn too_large(&mut self, answer: &str, request: Encoded, now_ms: i64) -> bool {
         let Some(part) = self.parts.pop_front() else { return true };
         match halves(part.content, now_ms) {
             Ok((left, right)) => {
@@ -207,7 +209,7 @@ impl Delivery {
                 true
             }
             Err(leaf) => {
-                self.give_up(leaf, 413, answer, body, now_ms);
+                self.give_up(leaf, 413, answer, request, now_ms);
                 false
             }
         }
@@ -216,6 +218,11 @@ impl Delivery {
     /// Every old sample of this batch was refused, none was taken: the backend has a horizon.
     pub fn met_horizon(&self) -> bool {
         self.old_samples_refused && !self.old_samples_accepted
+    }
+
+    /// Not so for what the horizon has left at the end of a backlog: the store knows no batch of it.
+    pub fn is_of_the_store(&self) -> bool {
+        self.records > 0
     }
 
     /// The books, which add up to the batch's records.
@@ -232,11 +239,10 @@ impl Delivery {
             .quarantined
             .iter()
             .map(|one| Quarantined { records: take(one.records), ..one.clone() })
-            .filter(|one| one.records > 0)
             .collect();
         let expired = take(self.expired);
         let compacted = take(self.compacted);
-        Settled { delivered: left, expired, compacted, quarantined }
+        Settled { delivered: left, expired, compacted, quarantined, learned: None }
     }
 
     fn count_request(&mut self) {
@@ -275,7 +281,7 @@ impl Delivery {
         content: Content,
         status: u16,
         answer: &str,
-        body: Vec<u8>,
+        request: Encoded,
         now_ms: i64,
     ) -> Verdict {
         let (quarantined, compacted) = match content {
@@ -288,10 +294,12 @@ impl Delivery {
         self.compacted += samples(&compacted);
         if quarantined > 0 {
             self.quarantined.push(Quarantined {
+                at_ms: now_ms,
                 records: quarantined,
                 status,
                 answer: cut(answer),
-                body,
+                wire: request.wire.name().to_owned(),
+                body: request.body,
             });
         }
         Verdict::GivenUp { quarantined, compacted }
@@ -307,98 +315,10 @@ fn newest_alone(part: &Part, now_ms: i64) -> Option<Content> {
         return None;
     }
     let newest = series.iter().filter_map(|series| {
-        let last = *series.samples.last()?;
-        Some(with_samples(series, vec![last]))
+        let border = series.samples.len().checked_sub(1)?;
+        Some(split_off(&mut series.clone(), border))
     });
     Some(Content::Samples(newest.collect()))
-}
-
-/// Records in a part: samples, events, spans.
-pub fn count(content: &Content) -> u64 {
-    match content {
-        Content::Samples(series) => samples(series),
-        Content::Events(events) => events.len() as u64,
-        // One that cannot be read counts as one, so that no part is taken for empty.
-        Content::Spans(spans) => spans.iter().map(|bytes| traces::count(bytes).max(1)).sum(),
-    }
-}
-
-fn samples(series: &[SeriesSamples]) -> u64 {
-    series.iter().map(|series| series.samples.len() as u64).sum()
-}
-
-fn is_old(series: &SeriesSamples, now_ms: i64) -> bool {
-    series.samples.first().is_some_and(|(time_ms, _)| *time_ms < now_ms - HORIZON_MS)
-}
-
-fn is_young(series: &SeriesSamples, now_ms: i64) -> bool {
-    series.samples.last().is_some_and(|(time_ms, _)| *time_ms >= now_ms - HORIZON_MS)
-}
-
-/// Two halves, the older first within a series or stream; or the single record itself.
-fn halves(content: Content, now_ms: i64) -> Result<(Content, Content), Content> {
-    match content {
-        Content::Samples(series) => halve_series(series, now_ms)
-            .map(|(left, right)| (Content::Samples(left), Content::Samples(right)))
-            .map_err(Content::Samples),
-        Content::Events(events) => halve(events)
-            .map(|(left, right)| (Content::Events(left), Content::Events(right)))
-            .map_err(|events: Vec<Event>| Content::Events(events)),
-        Content::Spans(spans) => halve(spans)
-            .map(|(left, right)| (Content::Spans(left), Content::Spans(right)))
-            .map_err(Content::Spans),
-    }
-}
-
-type SeriesHalves = (Vec<SeriesSamples>, Vec<SeriesSamples>);
-
-fn halve_series(
-    series: Vec<SeriesSamples>,
-    now_ms: i64,
-) -> Result<SeriesHalves, Vec<SeriesSamples>> {
-    let mixed = series.iter().any(|series| is_old(series, now_ms))
-        && series.iter().any(|series| is_young(series, now_ms));
-    if mixed {
-        return Ok(split_by_age(series, now_ms));
-    }
-    match halve(series) {
-        Ok(halves) => Ok(halves),
-        Err(mut one) => match one.pop() {
-            Some(mut early) if early.samples.len() > 1 => {
-                let samples = early.samples.split_off(early.samples.len() / 2);
-                let late = with_samples(&early, samples);
-                Ok((vec![early], vec![late]))
-            }
-            leaf => Err(leaf.into_iter().collect()),
-        },
-    }
-}
-
-fn split_by_age(series: Vec<SeriesSamples>, now_ms: i64) -> SeriesHalves {
-    let (mut old, mut young) = (Vec::new(), Vec::new());
-    for mut series in series {
-        let border = series.samples.partition_point(|(time_ms, _)| *time_ms < now_ms - HORIZON_MS);
-        let late = series.samples.split_off(border);
-        if !late.is_empty() {
-            young.push(with_samples(&series, late));
-        }
-        if !series.samples.is_empty() {
-            old.push(series);
-        }
-    }
-    (old, young)
-}
-
-fn with_samples(series: &SeriesSamples, samples: Vec<(i64, f64)>) -> SeriesSamples {
-    SeriesSamples { labels: Arc::clone(&series.labels), start_ms: series.start_ms, samples }
-}
-
-fn halve<T>(mut list: Vec<T>) -> Result<(Vec<T>, Vec<T>), Vec<T>> {
-    if list.len() < 2 {
-        return Err(list);
-    }
-    let right = list.split_off(list.len() / 2);
-    Ok((list, right))
 }
 
 #[cfg(test)]

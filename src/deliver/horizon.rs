@@ -2,244 +2,190 @@
 //!
 //! Prometheus without an out-of-order window refuses samples an hour behind the newest it has from
 //! anybody. Values are cumulative, so nothing but their time is lost if the part of a backlog behind
-//! that horizon becomes one step at it:
+//! that horizon becomes one step near it:
 //!
 //! ```text
-//! value            ┌── true samples
-//!   V        ┌─────┘
-//!   A  ──────┘                 flat, as `increase` extrapolates from too few points
-//!      H ─── H+5 min ────── now
+//! value                              ┌── true samples
+//!   V              ┌─────────────────┘
+//!   A  ────────────┘
+//!      H ───── H + 5 min ────────── now      every 30 s
 //! ```
 //!
-//! A is the last value that the backend took. It is known for what this run of the agent has sent;
-//! after a restart the first value that is left out stands for it.
+//! A is the value before the first sample that was left out, which the backend has; V is the last one
+//! that was left out. `increase` adds half a spacing at either end, so the stretch is filled with a
+//! hundred points rather than two: the growth is then right to within one in a hundred.
+//!
+//! What was left out is remembered until samples of its series get through, over a restart too; a
+//! series that has none any more is sent its last value once the backlog is empty.
 //!
 //! A backend is taken to have a horizon, for a day, once it refused every old sample of a batch. No
 //! clock is read here.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use tokio::time::Instant;
+use serde::{Deserialize, Serialize};
 
+use crate::record::Labels;
 use crate::store::handle::SeriesSamples;
 
 /// Prometheus' limit is an hour behind its newest sample, which a fast clock may have sent.
 pub const HORIZON_MS: i64 = 55 * 60 * 1000;
 /// What is sent has to arrive before it is too old.
 const MARGIN_MS: i64 = 2 * 60 * 1000;
-/// The flat stretch before the step.
-const FLAT_SAMPLES: i64 = 5;
-const FLAT_SPACING_MS: i64 = 60 * 1000;
+/// From the horizon to the step.
+const FLAT_MS: i64 = 5 * 60 * 1000;
+const SPACING_MS: i64 = 30 * 1000;
+/// A value sent for a series that has no samples waiting: its next ones are later than this ago.
+const REST_AGO_MS: i64 = 60 * 1000;
 /// After this long the backend may have got an out-of-order window.
-const KNOWN_FOR: Duration = Duration::from_hours(24);
+const KNOWN_FOR_MS: i64 = 24 * 3_600_000;
 /// More series than the store keeps; beyond, values are not remembered.
 const SERIES_MAX: usize = 6000;
 
 /// What is known of one backend.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Horizon {
-    known_until: Option<Instant>,
-    /// The last value taken of each series, by a hash of its labels.
-    taken: HashMap<u64, f64>,
-    /// The value from which a series whose samples were left out goes on.
-    carried: HashMap<u64, f64>,
+    /// In milliseconds since the epoch.
+    known_since_ms: Option<i64>,
+    carried: BTreeMap<Arc<Labels>, Carried>,
+}
+
+/// A series of which samples were left out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Carried {
+    start_ms: i64,
+    /// What the backend has.
+    from: f64,
+    /// The last value that was left out.
+    last: f64,
 }
 
 impl Horizon {
-    pub fn learn(&mut self, now: Instant) {
-        self.known_until = Some(now + KNOWN_FOR);
+    pub fn learn(&mut self, now_ms: i64) {
+        self.known_since_ms = Some(now_ms);
     }
 
-    pub fn is_known(&self, now: Instant) -> bool {
-        self.known_until.is_some_and(|until| now < until)
+    pub fn is_known(&self, now_ms: i64) -> bool {
+        self.known_since_ms
+            .is_some_and(|since_ms| (0..KNOWN_FOR_MS).contains(&now_ms.saturating_sub(since_ms)))
     }
 
-    /// These were taken.
-    pub fn taken(&mut self, series: &[SeriesSamples]) {
-        for one in series {
-            let key = key(one);
-            if let Some((_, value)) = one.samples.last()
-                && (self.taken.len() < SERIES_MAX || self.taken.contains_key(&key))
-            {
-                self.taken.insert(key, *value);
-            }
-        }
+    /// Another backend may have another horizon, or none. What was left out stays left out.
+    pub fn forget_backend(&mut self) {
+        self.known_since_ms = None;
     }
 
     /// These were refused for their age.
     pub fn left_out(&mut self, series: &[SeriesSamples]) {
         for one in series {
-            if let Some((_, first)) = one.samples.first() {
-                let key = key(one);
-                let from = self.taken.get(&key).copied().unwrap_or(*first);
-                if self.carried.len() < SERIES_MAX {
-                    self.carried.entry(key).or_insert(from);
-                }
+            let Some((_, last)) = one.samples.last() else { continue };
+            if let Some(carried) = self.carried.get_mut(&one.labels) {
+                carried.last = *last;
+            } else if self.carried.len() < SERIES_MAX {
+                let carried = Carried { start_ms: one.start_ms, from: one.before, last: *last };
+                self.carried.insert(Arc::clone(&one.labels), carried);
             }
         }
     }
 
-    /// Leaves out what is behind the horizon, if there is one, and puts the flat stretch before the
-    /// first samples of a series that had some left out: how many samples were.
-    pub fn apply(&mut self, series: &mut Vec<SeriesSamples>, now_ms: i64, now: Instant) -> u64 {
+    /// Leaves out what is behind the horizon, if there is one, and puts the step before the first
+    /// samples of a series that had some left out: how many samples were.
+    pub fn apply(&mut self, series: &mut Vec<SeriesSamples>, now_ms: i64) -> u64 {
         let horizon_ms = now_ms - HORIZON_MS + MARGIN_MS;
         let mut left_out = 0;
-        if self.is_known(now) {
+        if self.is_known(now_ms) {
             for one in &mut *series {
                 // What lies within the margin has been put right before, and still arrives.
                 let reaches_back =
                     one.samples.first().is_some_and(|(time_ms, _)| *time_ms < now_ms - HORIZON_MS);
                 if reaches_back {
                     let border = one.samples.partition_point(|(time_ms, _)| *time_ms < horizon_ms);
-                    self.left_out(std::slice::from_ref(one));
-                    one.samples.drain(..border);
+                    let young = one.samples.split_off(border);
                     left_out += border as u64;
+                    self.left_out(std::slice::from_ref(one));
+                    one.before = one.samples.last().map_or(one.before, |(_, value)| *value);
+                    one.samples = young;
                 }
             }
             series.retain(|one| !one.samples.is_empty());
         }
         if !self.carried.is_empty() {
             for one in series {
-                if let Some(from) = self.carried.remove(&key(one)) {
-                    left_out += step(&mut one.samples, horizon_ms, from);
+                if let Some(carried) = self.carried.remove(&one.labels) {
+                    left_out += step(one, horizon_ms, carried);
                 }
             }
         }
         left_out
     }
+
+    /// Series that had samples left out, and none since: their last values, to be sent as of now.
+    pub fn rest(&self, now_ms: i64) -> Vec<SeriesSamples> {
+        let series = self.carried.iter().map(|(labels, carried)| SeriesSamples {
+            labels: Arc::clone(labels),
+            start_ms: carried.start_ms,
+            before: carried.from,
+            samples: vec![(now_ms - REST_AGO_MS, carried.last)],
+        });
+        series.collect()
+    }
+
+    pub fn has_rest(&self) -> bool {
+        !self.carried.is_empty()
+    }
 }
 
-/// A flat stretch of `from`, beginning at the horizon, then the samples behind it; of those in its
-/// way only the last one stays where there is none later. How many went.
-fn step(samples: &mut Vec<(i64, f64)>, horizon_ms: i64, from: f64) -> u64 {
-    let flat_until_ms = horizon_ms + FLAT_SAMPLES * FLAT_SPACING_MS;
+/// The step from what the backend has to what was left out, before the samples that are left. Of
+/// those in its way only the last one stays where there is none later. How many went.
+fn step(series: &mut SeriesSamples, horizon_ms: i64, carried: Carried) -> u64 {
+    let samples = &mut series.samples;
+    let step_ms = horizon_ms + FLAT_MS;
     let in_the_way = samples
-        .partition_point(|(time_ms, _)| *time_ms < flat_until_ms)
+        .partition_point(|(time_ms, _)| *time_ms < step_ms)
         .min(samples.len().saturating_sub(1));
-    samples.drain(..in_the_way);
-    let first_ms = samples.first().map_or(flat_until_ms, |(time_ms, _)| *time_ms);
+    let level = samples.drain(..in_the_way).next_back().map_or(carried.last, |(_, value)| value);
+    let first_ms = samples.first().map_or(step_ms, |(time_ms, _)| *time_ms);
     // One at least, for which the margin has room.
-    let begin_ms = horizon_ms.min(first_ms - FLAT_SPACING_MS);
-    let flat = (0..FLAT_SAMPLES)
-        .map(|index| begin_ms + index * FLAT_SPACING_MS)
-        .filter(|time_ms| *time_ms < first_ms)
-        .map(|time_ms| (time_ms, from));
-    samples.splice(..0, flat.collect::<Vec<_>>());
+    let begin_ms = horizon_ms.min(first_ms - SPACING_MS);
+    let points = (0..)
+        .map(|index| begin_ms + index * SPACING_MS)
+        .take_while(|time_ms| *time_ms < first_ms)
+        .map(|time_ms| (time_ms, if time_ms < step_ms { carried.from } else { level }));
+    samples.splice(..0, points.collect::<Vec<_>>());
+    series.before = carried.from;
     in_the_way as u64
 }
 
-fn key(series: &SeriesSamples) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    series.labels.hash(&mut hasher);
-    hasher.finish()
+/// As it is kept: labels are no key in JSON.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    known_since_ms: Option<i64>,
+    carried: Vec<(Vec<(String, String)>, Carried)>,
+}
+
+impl Serialize for Horizon {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |labels: &Labels| {
+            labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        };
+        let carried = self.carried.iter().map(|(labels, carried)| (text(labels), *carried));
+        Kept { known_since_ms: self.known_since_ms, carried: carried.collect() }
+            .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Horizon {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kept = Kept::deserialize(deserializer)?;
+        let labels = |text: Vec<(String, String)>| {
+            let labels = text.into_iter().map(|(name, value)| (name.into(), value.into()));
+            Arc::new(labels.collect::<Labels>())
+        };
+        let carried = kept.carried.into_iter().map(|(text, carried)| (labels(text), carried));
+        Ok(Self { known_since_ms: kept.known_since_ms, carried: carried.collect() })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::deliver::samples::series;
-
-    const NOW_MS: i64 = 1_795_262_400_000;
-    const MINUTE_MS: i64 = 60_000;
-
-    fn cost(samples: &[(i64, f64)]) -> SeriesSamples {
-        let samples: Vec<_> =
-            samples.iter().map(|(minute, value)| (NOW_MS + minute * MINUTE_MS, *value)).collect();
-        series(&[("__name__", "cost_total")], 0, &samples)
-    }
-
-    fn minutes(series: &SeriesSamples) -> Vec<(i64, f64)> {
-        series
-            .samples
-            .iter()
-            .map(|(time_ms, value)| ((time_ms - NOW_MS) / MINUTE_MS, *value))
-            .collect()
-    }
-
-    #[test]
-    fn an_outage_becomes_a_step_at_the_horizon() {
-        let mut horizon = Horizon::default();
-        let now = Instant::now();
-        horizon.learn(now);
-        horizon.taken(&[cost(&[(-5000, 40.0)])]);
-        // One batch that is behind the horizon altogether, one across it.
-        let mut batch = vec![cost(&[(-4000, 41.0), (-3000, 50.0)])];
-        assert_eq!(horizon.apply(&mut batch, NOW_MS, now), 2);
-        assert!(batch.is_empty());
-        let mut batch = vec![cost(&[(-2000, 60.0), (-52, 70.0), (-30, 90.0), (-1, 100.0)])];
-        assert_eq!(horizon.apply(&mut batch, NOW_MS, now), 2);
-        assert_eq!(
-            minutes(&batch[0]),
-            [
-                (-53, 40.0),
-                (-52, 40.0),
-                (-51, 40.0),
-                (-50, 40.0),
-                (-49, 40.0),
-                (-30, 90.0),
-                (-1, 100.0)
-            ]
-        );
-        // Done once: sending it again adds nothing.
-        let before = batch.clone();
-        assert_eq!(horizon.apply(&mut batch, NOW_MS, now), 0);
-        assert_eq!(batch, before);
-    }
-
-    #[test]
-    fn a_total_that_ends_in_the_flat_stretch_still_arrives() {
-        let mut horizon = Horizon::default();
-        horizon.left_out(&[cost(&[(-500, 7.0)])]);
-        let mut batch = vec![cost(&[(-52, 8.0), (-50, 9.0)])];
-        assert_eq!(horizon.apply(&mut batch, NOW_MS, Instant::now()), 1);
-        assert_eq!(minutes(&batch[0]), [(-53, 7.0), (-52, 7.0), (-51, 7.0), (-50, 9.0)]);
-    }
-
-    #[test]
-    fn without_a_horizon_everything_is_sent() {
-        let mut horizon = Horizon::default();
-        let mut batch = vec![cost(&[(-5000, 1.0), (-1, 2.0)])];
-        let before = batch.clone();
-        assert_eq!(horizon.apply(&mut batch, NOW_MS, Instant::now()), 0);
-        assert_eq!(batch, before);
-        let start = Instant::now();
-        horizon.learn(start);
-        assert!(horizon.is_known(start) && !horizon.is_known(start + KNOWN_FOR));
-    }
-
-    proptest! {
-        #[test]
-        fn the_growth_is_exact_and_times_ascend(
-            steps in prop::collection::btree_map(-5000_i64..0, 0_u32..100, 1..40),
-            taken in 0_u32..100,
-        ) {
-            let mut total = f64::from(taken);
-            let samples: Vec<_> = steps
-                .into_iter()
-                .map(|(minute, growth)| {
-                    total += f64::from(growth);
-                    (minute, total)
-                })
-                .collect();
-            let mut horizon = Horizon::default();
-            let now = Instant::now();
-            horizon.learn(now);
-            horizon.taken(&[cost(&[(-6000, f64::from(taken))])]);
-            let mut batch = vec![cost(&samples)];
-            let left_out = horizon.apply(&mut batch, NOW_MS, now);
-            if let Some(sent) = batch.first() {
-                prop_assert!(sent.samples.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
-                prop_assert_eq!(sent.samples.last().map(|last| last.1), Some(total));
-                if left_out > 0 {
-                    prop_assert_eq!(sent.samples.first().map(|first| first.1), Some(f64::from(taken)));
-                }
-            } else {
-                prop_assert_eq!(left_out, samples.len() as u64);
-            }
-        }
-    }
-}
+mod tests;

@@ -72,10 +72,7 @@ struct Limits {
 
 impl LaneState {
     pub fn new(lane: Lane) -> Self {
-        let (records, bytes) = match lane {
-            Lane::Samples => (SAMPLES_MAX, SAMPLES_BYTES_MAX),
-            Lane::Events | Lane::Spans => (EVENTS_MAX, EVENTS_BYTES_MAX),
-        };
+        let (records, bytes) = usual_max(lane);
         Self {
             lane,
             delivery: None,
@@ -143,7 +140,23 @@ impl LaneState {
         self.limits.bytes = (self.limits.bytes / 2).max(1);
     }
 
-    /// 413: smaller batches, for as long as the agent runs.
+    /// What the backend was found to take in one request, if that is less than usual.
+    pub fn learned_max(&self) -> Option<(u32, usize)> {
+        let usual = usual_max(self.lane);
+        let learned = (self.limits.records_max, self.limits.bytes_max);
+        (learned != usual).then_some(learned)
+    }
+
+    /// Begins with what was learned before.
+    #[must_use]
+    pub fn with_max(mut self, (records, bytes): (u32, usize)) -> Self {
+        let usual = usual_max(self.lane);
+        let (records, bytes) = (records.clamp(1, usual.0), bytes.clamp(1, usual.1));
+        self.limits = Limits { records, bytes, records_max: records, bytes_max: bytes };
+        self
+    }
+
+    /// 413: smaller batches, for good.
     pub fn shrink_for_good(&mut self) {
         self.limits.records_max = (self.limits.records_max / 2).max(1);
         self.limits.bytes_max = (self.limits.bytes_max / 2).max(1);
@@ -175,6 +188,13 @@ impl LaneState {
             }
             None => false,
         }
+    }
+}
+
+fn usual_max(lane: Lane) -> (u32, usize) {
+    match lane {
+        Lane::Samples => (SAMPLES_MAX, SAMPLES_BYTES_MAX),
+        Lane::Events | Lane::Spans => (EVENTS_MAX, EVENTS_BYTES_MAX),
     }
 }
 

@@ -76,10 +76,7 @@ pub fn encode(events: &[Event], install_id: &str) -> Encoded {
         .collect();
     Encoded {
         wire: Wire::LokiPush,
-        headers: vec![
-            ("content-type", "application/x-protobuf".to_owned()),
-            ("content-encoding", "snappy".to_owned()),
-        ],
+        headers: Wire::LokiPush.headers(),
         body: snappy(&PushRequest { streams }.encode_to_vec()),
     }
 }

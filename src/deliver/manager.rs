@@ -7,6 +7,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::learned::Learned;
 use super::negotiation::Negotiation;
 use super::status::{DestinationStatus, Health, State};
 use super::task::{Clock, Shared, Task, lanes};
@@ -104,6 +105,14 @@ impl Manager {
         waiting.map(|(_, one)| one.shared.retry.notify_one()).count()
     }
 
+    /// Tells a destination that requests in its quarantine are to be sent again. False if it does
+    /// not run.
+    pub async fn put_back(&self, name: &str) -> bool {
+        let running = self.running.lock().await;
+        let found = running.get(name).filter(|one| one.task.is_some());
+        found.map(|one| one.shared.put_back.notify_one()).is_some()
+    }
+
     /// Stops every task between two requests. A batch without an outcome stays frozen.
     pub async fn stop(&self) {
         let mut running = self.running.lock().await;
@@ -116,14 +125,19 @@ impl Manager {
     }
 
     async fn start(&self, config: DestinationConfig) -> Running {
+        let name: Arc<str> = config.name.as_str().into();
+        let kept = self.store.learned(Arc::clone(&name)).await.unwrap_or_default();
+        let learned = Learned::read(kept.as_deref(), &config);
+        let health = Health { last_success_ms: learned.last_success_ms, ..Health::default() };
         let shared = Shared {
-            health: Arc::default(),
-            negotiation: self.negotiation(&config),
+            health: Arc::new(Mutex::new(health)),
+            negotiation: self.negotiation(&config, learned.negotiation),
             retry: Arc::new(Notify::new()),
+            put_back: Arc::new(Notify::new()),
             stop: CancellationToken::new(),
         };
         let key = DestinationKey {
-            name: config.name.as_str().into(),
+            name,
             privacy: config.privacy,
             lanes: lanes(config.kind),
             since: config.since,
@@ -132,8 +146,15 @@ impl Manager {
         let made = opened.and_then(|()| {
             let install_id = Arc::clone(&self.install_id);
             let clock = Arc::clone(&self.clock);
-            Task::new(config.clone(), install_id, self.store.clone(), clock, shared.clone())
-                .map_err(|failure| failure.to_string())
+            Task::new(
+                config.clone(),
+                install_id,
+                self.store.clone(),
+                clock,
+                shared.clone(),
+                &learned,
+            )
+            .map_err(|failure| failure.to_string())
         });
         let task = match made {
             Ok(task) => Some(tokio::spawn(task.run())),
@@ -148,7 +169,11 @@ impl Manager {
         Running { config, shared, task }
     }
 
-    fn negotiation(&self, config: &DestinationConfig) -> Arc<Mutex<Negotiation>> {
+    fn negotiation(
+        &self,
+        config: &DestinationConfig,
+        learned: Option<Negotiation>,
+    ) -> Arc<Mutex<Negotiation>> {
         let mut negotiations = self.negotiations.lock().unwrap_or_else(PoisonError::into_inner);
         let known = negotiations
             .iter()
@@ -156,7 +181,8 @@ impl Manager {
         if let Some(known) = known {
             return Arc::clone(&known.negotiation);
         }
-        let negotiation = Arc::new(Mutex::new(Negotiation::new(config.protocol)));
+        let begin = learned.unwrap_or_else(|| Negotiation::new(config.protocol));
+        let negotiation = Arc::new(Mutex::new(begin));
         negotiations.push(Negotiated {
             url: config.url.clone(),
             protocol: config.protocol,

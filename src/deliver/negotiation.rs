@@ -13,29 +13,28 @@
 //! for a 415 (remote_write 2.0 specification, "Required Written Response Headers"). Once 2.0 has
 //! worked, a 400 is about the data.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::outcome::Outcome;
 use super::wire::Wire;
 use crate::config::destination::Protocol;
 
 /// After this long on 1.0, a backend may have been upgraded.
-const PROBE_AGAIN_AFTER: Duration = Duration::from_hours(7 * 24);
+const PROBE_AGAIN_AFTER_MS: i64 = 7 * 24 * 3_600_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Negotiation {
     /// Stated in the configuration.
     Fixed(Version),
     Unknown,
     V2,
     V1 {
-        since: Instant,
+        /// In milliseconds since the epoch.
+        since_ms: i64,
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Version {
     V1,
     V2,
@@ -51,9 +50,10 @@ impl Negotiation {
     }
 
     /// The format of the next request.
-    pub fn wire(&mut self, now: Instant) -> Wire {
-        if let Self::V1 { since } = *self
-            && now.duration_since(since) >= PROBE_AGAIN_AFTER
+    pub fn wire(&mut self, now_ms: i64) -> Wire {
+        // A clock that was set back tries again, too.
+        if let Self::V1 { since_ms } = *self
+            && !(0..PROBE_AGAIN_AFTER_MS).contains(&now_ms.saturating_sub(since_ms))
         {
             *self = Self::Unknown;
         }
@@ -64,12 +64,12 @@ impl Negotiation {
     }
 
     /// Learns from an answer to a remote_write request.
-    pub fn observe(&mut self, wire: Wire, outcome: &Outcome, now: Instant) {
+    pub fn observe(&mut self, wire: Wire, outcome: &Outcome, now_ms: i64) {
         if matches!(self, Self::Fixed(_)) || wire != Wire::RemoteWrite2 {
             return;
         }
         match outcome {
-            Outcome::Fallback => *self = Self::V1 { since: now },
+            Outcome::Fallback => *self = Self::V1 { since_ms: now_ms },
             // Only answers with the headers are accepted or refused (see `outcome`).
             Outcome::Accepted { .. } | Outcome::Refused { .. } => *self = Self::V2,
             Outcome::Retry { .. }
@@ -101,13 +101,13 @@ mod tests {
     #[test]
     fn falls_back_once_and_probes_again_after_a_week() {
         let mut negotiation = Negotiation::new(Protocol::Auto);
-        let start = Instant::now();
+        let start = 1_795_262_400_000;
         assert_eq!(negotiation.wire(start), Wire::RemoteWrite2);
         negotiation.observe(Wire::RemoteWrite2, &Outcome::Fallback, start);
         assert_eq!(negotiation.wire(start), Wire::RemoteWrite1);
         negotiation.observe(Wire::RemoteWrite1, &accepted(), start);
-        let week = start + PROBE_AGAIN_AFTER;
-        assert_eq!(negotiation.wire(week - Duration::from_secs(1)), Wire::RemoteWrite1);
+        let week = start + PROBE_AGAIN_AFTER_MS;
+        assert_eq!(negotiation.wire(week - 1), Wire::RemoteWrite1);
         assert_eq!(negotiation.wire(week), Wire::RemoteWrite2);
     }
 
@@ -115,13 +115,13 @@ mod tests {
     fn trust_comes_from_the_headers_and_goes_with_them() {
         let mut negotiation = Negotiation::new(Protocol::Auto);
         let retry = Outcome::Retry { why: String::new(), after: None };
-        negotiation.observe(Wire::RemoteWrite2, &retry, Instant::now());
+        negotiation.observe(Wire::RemoteWrite2, &retry, 7);
         assert!(!negotiation.trusts_v2());
-        negotiation.observe(Wire::RemoteWrite2, &accepted(), Instant::now());
+        negotiation.observe(Wire::RemoteWrite2, &accepted(), 7);
         assert!(negotiation.trusts_v2());
         // The backend was downgraded.
-        negotiation.observe(Wire::RemoteWrite2, &Outcome::Fallback, Instant::now());
-        assert_eq!(negotiation.wire(Instant::now()), Wire::RemoteWrite1);
+        negotiation.observe(Wire::RemoteWrite2, &Outcome::Fallback, 7);
+        assert_eq!(negotiation.wire(7), Wire::RemoteWrite1);
     }
 
     #[test]
@@ -131,8 +131,8 @@ mod tests {
             (Protocol::RemoteWrite2, Wire::RemoteWrite2),
         ] {
             let mut negotiation = Negotiation::new(protocol);
-            negotiation.observe(wire, &Outcome::Fallback, Instant::now());
-            assert_eq!(negotiation.wire(Instant::now()), wire);
+            negotiation.observe(wire, &Outcome::Fallback, 7);
+            assert_eq!(negotiation.wire(7), wire);
         }
     }
 }

@@ -42,16 +42,15 @@ pub struct Sample {
     pub timestamp: i64,
 }
 
+/// A kept request is not read beyond this.
+pub const PLAIN_BYTES_MAX: usize = 128 * 1024 * 1024;
+
 /// The request for these series.
 pub fn encode(series: &[SeriesSamples]) -> Encoded {
     let request = WriteRequest { timeseries: series.iter().map(time_series).collect() };
     Encoded {
         wire: Wire::RemoteWrite1,
-        headers: vec![
-            ("content-type", "application/x-protobuf".to_owned()),
-            ("content-encoding", "snappy".to_owned()),
-            ("x-prometheus-remote-write-version", "0.1.0".to_owned()),
-        ],
+        headers: Wire::RemoteWrite1.headers(),
         body: snappy(&request.encode_to_vec()),
     }
 }
@@ -74,6 +73,12 @@ fn time_series(series: &SeriesSamples) -> TimeSeries {
 }
 
 /// Snappy's block format, never the framed one.
+/// The opposite; none for what is damaged, or would be larger than any request is.
+pub fn unsnappy(body: &[u8]) -> Option<Vec<u8>> {
+    let fits = snap::raw::decompress_len(body).is_ok_and(|length| length <= PLAIN_BYTES_MAX);
+    fits.then(|| snap::raw::Decoder::new().decompress_vec(body).ok()).flatten()
+}
+
 pub fn snappy(bytes: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new()
         .compress_vec(bytes)

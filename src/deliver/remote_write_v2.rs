@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-use super::remote_write_v1::snappy;
+use super::remote_write_v1::{snappy, unsnappy};
 use super::wire::{Encoded, Wire};
 use crate::store::handle::SeriesSamples;
 
@@ -68,16 +68,15 @@ pub fn encode(series: &[SeriesSamples]) -> Encoded {
     let request = Request { symbols: symbols.list, timeseries };
     Encoded {
         wire: Wire::RemoteWrite2,
-        headers: vec![
-            (
-                "content-type",
-                "application/x-protobuf;proto=io.prometheus.write.v2.Request".to_owned(),
-            ),
-            ("content-encoding", "snappy".to_owned()),
-            ("x-prometheus-remote-write-version", "2.0.0".to_owned()),
-        ],
+        headers: Wire::RemoteWrite2.headers(),
         body: snappy(&request.encode_to_vec()),
     }
+}
+
+/// How many samples a request has that [`encode`] made.
+pub fn samples_in(body: &[u8]) -> Option<u64> {
+    let request = Request::decode(unsnappy(body)?.as_slice()).ok()?;
+    Some(request.timeseries.iter().map(|series| series.samples.len() as u64).sum())
 }
 
 fn time_series<'a>(series: &'a SeriesSamples, symbols: &mut Symbols<'a>) -> TimeSeries {

@@ -12,7 +12,8 @@ pub fn labels(pairs: &[(&str, &str)]) -> Vec<(Arc<str>, Arc<str>)> {
 }
 
 pub fn series(pairs: &[(&str, &str)], start_ms: i64, samples: &[(i64, f64)]) -> SeriesSamples {
-    SeriesSamples { labels: Arc::new(labels(pairs)), start_ms, samples: samples.to_vec() }
+    let before = samples.first().map_or(0.0, |(_, value)| *value);
+    SeriesSamples { labels: Arc::new(labels(pairs)), start_ms, before, samples: samples.to_vec() }
 }
 
 pub fn event(time_ns: u64, attributes: &[(&str, &str)]) -> Event {
@@ -50,6 +51,7 @@ pub fn any_series() -> impl Strategy<Value = SeriesSamples> {
                 labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
             ),
             start_ms,
+            before: 0.0,
             samples: samples.into_iter().collect(),
         }
     })

@@ -15,8 +15,12 @@ pub struct DestinationStatus {
     pub expired: u64,
     pub evicted: u64,
     pub compacted: u64,
+    /// Refused for good, and not taken at a retry since.
     pub quarantined: u64,
-    /// Of this run of the agent.
+    /// Of these, records that `ccotel quarantine` still has.
+    pub quarantine_kept: u64,
+    /// How far back the backend was found to accept samples, where there is a limit.
+    pub horizon_seconds: Option<u64>,
     pub last_success: Option<jiff::Timestamp>,
     /// What failed, on what, and what happens next.
     pub last_error: Option<String>,
@@ -54,6 +58,7 @@ pub struct Health {
     pub last_success_ms: Option<i64>,
     pub last_error: Option<String>,
     pub next_try_ms: Option<i64>,
+    pub horizon_ms: Option<i64>,
 }
 
 impl DestinationStatus {
@@ -82,6 +87,8 @@ impl DestinationStatus {
             evicted: books.evicted,
             compacted: books.compacted,
             quarantined: books.quarantined,
+            quarantine_kept: books.quarantine_kept,
+            horizon_seconds: health.horizon_ms.and_then(|ms| u64::try_from(ms / 1000).ok()),
             last_success: health.last_success_ms.and_then(timestamp),
             last_error: health.last_error.clone(),
             next_try: health.next_try_ms.and_then(timestamp),
@@ -104,6 +111,7 @@ mod tests {
             last_success_ms: Some(1_795_262_400_000),
             last_error: Some("no".to_owned()),
             next_try_ms: None,
+            horizon_ms: Some(3_300_000),
         };
         let books = Books {
             backlog_records: 2,
@@ -123,7 +131,8 @@ mod tests {
             concat!(
                 r#"{"name":"team-prom","type":"prometheus","state":"retrying","#,
                 r#""backlog":{"records":2,"bytes":0,"oldest_seconds":61},"delivered":7,"expired":0,"#,
-                r#""evicted":0,"compacted":0,"quarantined":0,"last_success":"2026-11-21T12:00:00Z","#,
+                r#""evicted":0,"compacted":0,"quarantined":0,"quarantine_kept":0,"#,
+                r#""horizon_seconds":3300,"last_success":"2026-11-21T12:00:00Z","#,
                 r#""last_error":"no","next_try":null}"#
             )
         );

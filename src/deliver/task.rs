@@ -9,16 +9,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Pace, draw};
 use super::client::{Answer, Client, Failure};
-use super::delivery::{Delivery, Verdict, count};
+use super::delivery::{Delivery, Verdict};
 use super::horizon::Horizon;
 use super::lane::{LaneState, RECORDS_MIN_FOR_RATE};
+use super::learned::Learned;
 use super::negotiation::Negotiation;
-use super::outcome::{Outcome, Sent, classify, cut};
-use super::status::{Health, State};
+use super::outcome::{Outcome, Sent, classify};
+use super::split::count;
+use super::status::Health;
 use super::wire::{Encoded, Wire};
 use super::{loki, otlp, remote_write_v1, remote_write_v2};
 use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
-use crate::store::handle::{Content, Handle, Lane, Quarantined, Refused};
+use crate::store::handle::{
+    Content, Cursor, FrozenBatch, Handle, Lane, Quarantined, Refused, SeriesSamples, Settled,
+};
+
+use put_back::PutBack;
+
+mod put_back;
+mod report;
 
 /// After news, this long for more to come, so that a live session makes few, larger requests.
 const LINGER: Duration = Duration::from_millis(500);
@@ -44,6 +53,8 @@ pub struct Shared {
     pub negotiation: Arc<Mutex<Negotiation>>,
     /// `ccotel retry`.
     pub retry: Arc<Notify>,
+    /// `ccotel quarantine retry`.
+    pub put_back: Arc<Notify>,
     pub stop: CancellationToken,
 }
 
@@ -60,6 +71,11 @@ pub struct Task {
     served: usize,
     pace: Pace,
     horizon: Horizon,
+    put_back: PutBack,
+    /// As the store has it.
+    learned: String,
+    /// Something was taken since this task began.
+    has_delivered: bool,
     /// What was given up last; stays in the status beside a good state.
     given_up: Option<String>,
 }
@@ -71,11 +87,16 @@ impl Task {
         store: Handle,
         clock: Clock,
         shared: Shared,
+        learned: &Learned,
     ) -> Result<Self, Failure> {
+        let lane = |lane: Lane| match learned.batch_max.get(lane.name()) {
+            Some(max) => LaneState::new(lane).with_max(*max),
+            None => LaneState::new(lane),
+        };
         Ok(Self {
             name: config.name.as_str().into(),
             client: Client::new(&config)?,
-            lanes: lanes(config.kind).into_iter().map(LaneState::new).collect(),
+            lanes: lanes(config.kind).into_iter().map(lane).collect(),
             config,
             install_id,
             store,
@@ -83,7 +104,10 @@ impl Task {
             shared,
             served: 0,
             pace: Pace::default(),
-            horizon: Horizon::default(),
+            horizon: learned.horizon.clone(),
+            put_back: PutBack::default(),
+            learned: learned.write(),
+            has_delivered: false,
             given_up: None,
         })
     }
@@ -102,6 +126,7 @@ impl Task {
                     self.served = index;
                     self.step(index).await
                 }
+                None if self.put_back.is_due(now) => self.step_put_back().await,
                 None => self.rest(&mut news).await,
             };
             self.publish();
@@ -113,7 +138,8 @@ impl Task {
 
     /// Until there is something to do. False if that will never be.
     async fn rest(&mut self, news: &mut watch::Receiver<u64>) -> bool {
-        let due_at = self.lanes.iter().filter_map(LaneState::due_at).min();
+        let waits = self.lanes.iter().map(LaneState::due_at).chain([self.put_back.due_at()]);
+        let due_at = waits.flatten().min();
         let timer = async {
             match due_at {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -127,7 +153,9 @@ impl Task {
                 for lane in &mut self.lanes {
                     lane.retry_now(now);
                 }
+                self.put_back.look();
             }
+            () = self.shared.put_back.notified() => self.put_back.look(),
             () = timer => {}
             changed = news.changed() => {
                 if changed.is_err() {
@@ -167,7 +195,7 @@ impl Task {
             let negotiation = *self.negotiation();
             classify(sent, &result, negotiation, &self.client.place(), now_ms)
         };
-        self.negotiation().observe(request.wire, &outcome, Instant::now());
+        self.negotiation().observe(request.wire, &outcome, now_ms);
         self.apply(index, outcome, request);
         // Settled at once, so that what was taken is not sent again after a stop.
         if self.lanes[index]
@@ -191,6 +219,11 @@ impl Task {
         let (records_max, bytes_max) = lane.batch_max();
         let batch = self.store.freeze(self.name.clone(), lane.lane, records_max, bytes_max).await?;
         let Some(batch) = batch else {
+            if lane.lane == Lane::Samples && self.horizon.has_rest() {
+                let rest = rest(self.horizon.rest(now_ms), now_ms);
+                lane.delivery = Some(Delivery::new(rest, now_ms));
+                return Ok(true);
+            }
             lane.maybe_more = false;
             lane.go_on();
             return Ok(false);
@@ -202,14 +235,14 @@ impl Task {
     /// None once every record of the batch has its fate.
     fn next_request(&mut self, index: usize, now_ms: i64) -> Option<Encoded> {
         let wire = (self.config.kind == DestinationType::Prometheus)
-            .then(|| self.negotiation().wire(Instant::now()));
+            .then(|| self.negotiation().wire(now_ms));
         let kind = self.config.kind;
         let delivery = self.lanes[index].delivery.as_mut()?;
         if kind == DestinationType::Loki {
             delivery.keep_within_loki_limits(now_ms);
         }
         if kind == DestinationType::Prometheus {
-            delivery.keep_within_horizon(&mut self.horizon, now_ms, Instant::now());
+            delivery.keep_within_horizon(&mut self.horizon, now_ms);
         }
         let install_id = &*self.install_id;
         Some(match (delivery.next_part()?, wire) {
@@ -271,24 +304,22 @@ impl Task {
         match outcome {
             Outcome::Accepted { refused, status, answer } => {
                 let quarantined = (refused > 0).then(|| Quarantined {
+                    at_ms: now_ms,
                     records: refused,
                     status,
                     answer: answer.clone(),
+                    wire: request.wire.name().to_owned(),
                     body: request.body,
                 });
-                let taken = delivery.accepted(quarantined, now_ms);
-                if self.config.kind == DestinationType::Prometheus {
-                    self.horizon.taken(&taken);
-                }
+                delivery.accepted(quarantined, now_ms);
                 lane.succeeded();
-                self.pace.succeeded();
-                self.health().last_success_ms = Some(now_ms);
+                self.succeeded(now_ms);
                 if refused > 0 {
                     self.note_given_up(refused, &place, status, &answer);
                 }
             }
             Outcome::Refused { status, answer } => {
-                let verdict = delivery.refused(status, &answer, request.body, now_ms);
+                let verdict = delivery.refused(status, &answer, request, now_ms);
                 lane.go_on();
                 if let Verdict::GivenUp { quarantined, compacted } = verdict {
                     self.horizon.left_out(&compacted);
@@ -298,7 +329,7 @@ impl Task {
                 }
             }
             Outcome::TooLarge { answer } => {
-                let halved = delivery.too_large(&answer, request.body, now_ms);
+                let halved = delivery.too_large(&answer, request, now_ms);
                 lane.shrink_for_good();
                 lane.go_on();
                 if !halved {
@@ -327,23 +358,21 @@ impl Task {
         }
     }
 
-    fn note_given_up(&mut self, records: u64, place: &str, status: u16, answer: &str) {
-        let answer = cut(answer.lines().next().unwrap_or_default());
-        let text = format!(
-            "{place} refused {records} records for good (status {status}: {answer}); \
-             they are in quarantine"
-        );
-        tracing::warn!(destination = %self.name, "{text}");
-        self.given_up = Some(text);
-    }
-
     async fn settle(&mut self, index: usize) -> Result<(), Refused> {
-        let lane = &mut self.lanes[index];
-        let Some(delivery) = &lane.delivery else { return Ok(()) };
-        self.store.settle(self.name.clone(), lane.lane, delivery.settled()).await?;
+        let Some(delivery) = &self.lanes[index].delivery else { return Ok(()) };
+        let lane = self.lanes[index].lane;
         if delivery.met_horizon() {
-            self.horizon.learn(Instant::now());
+            self.horizon.learn((self.clock)());
         }
+        let learned = self.learned_now();
+        let settled = Settled { learned: learned.clone(), ..delivery.settled() };
+        match (delivery.is_of_the_store(), learned.clone()) {
+            (true, _) => self.store.settle(self.name.clone(), lane, settled).await?,
+            (false, Some(learned)) => self.store.learn(self.name.clone(), learned).await?,
+            (false, None) => {}
+        }
+        self.learned = learned.unwrap_or_else(|| std::mem::take(&mut self.learned));
+        let lane = &mut self.lanes[index];
         lane.delivery = None;
         lane.maybe_more = true;
         Ok(())
@@ -366,30 +395,28 @@ impl Task {
         }
     }
 
-    /// The worst lane is the destination's state.
-    fn publish(&self) {
-        let worst = [State::Parked, State::Retrying].into_iter().find_map(|state| {
-            self.lanes
-                .iter()
-                .filter_map(|lane| lane.problem.as_ref())
-                .find(|one| one.state == state)
+    fn succeeded(&mut self, now_ms: i64) {
+        self.pace.succeeded();
+        self.has_delivered = true;
+        self.health().last_success_ms = Some(now_ms);
+    }
+
+    /// What is known about the backend now, if the store does not have it.
+    fn learned_now(&self) -> Option<String> {
+        let negotiation = *self.negotiation();
+        let batch_max = self.lanes.iter().filter_map(|lane| {
+            let max = lane.learned_max()?;
+            Some((lane.lane.name().to_owned(), max))
         });
-        let next = self
-            .lanes
-            .iter()
-            .filter(|lane| lane.problem.is_some())
-            .filter_map(LaneState::due_at)
-            .min();
-        let next_try_ms = next.map(|at| {
-            let pause = at.saturating_duration_since(Instant::now()).as_millis();
-            (self.clock)().saturating_add(i64::try_from(pause).unwrap_or(i64::MAX))
-        });
-        let mut health = self.health();
-        let good = if health.last_success_ms.is_some() { State::Ok } else { State::Idle };
-        health.state = worst.map_or(good, |problem| problem.state);
-        health.last_error =
-            worst.map(|problem| problem.why.clone()).or_else(|| self.given_up.clone());
-        health.next_try_ms = next_try_ms;
+        let learned = Learned {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            url: self.config.url.clone(),
+            negotiation: (!negotiation.is_fixed()).then_some(negotiation),
+            horizon: self.horizon.clone(),
+            batch_max: batch_max.collect(),
+            last_success_ms: self.health().last_success_ms,
+        };
+        Some(learned.write()).filter(|now| *now != self.learned)
     }
 
     fn health(&self) -> std::sync::MutexGuard<'_, Health> {
@@ -398,5 +425,19 @@ impl Task {
 
     fn negotiation(&self) -> std::sync::MutexGuard<'_, Negotiation> {
         self.shared.negotiation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Last values that no row of the store carries any more, as a batch that the books do not know. Sent
+/// before or not: what is there already is no error.
+fn rest(series: Vec<SeriesSamples>, now_ms: i64) -> FrozenBatch {
+    FrozenBatch {
+        lane: Lane::Samples,
+        start: Cursor::default(),
+        end: Cursor::default(),
+        replay: true,
+        records: 0,
+        oldest_ms: now_ms,
+        content: Content::Samples(series),
     }
 }

@@ -32,7 +32,7 @@ pub mod variables;
 
 use arguments::Plan;
 use prepare::Prepared;
-use problems::Noticed;
+use problems::{Looked, Noticed};
 
 /// `1` turns the wrapper into a plain exec.
 const DISABLE_VARIABLE: &str = "CCOTEL_DISABLE";
@@ -109,8 +109,14 @@ fn prepared(
     if let Some(path) = path_with_shim(paths, found.shim_directory.as_deref()) {
         command.env("PATH", path);
     }
-    let due = problems::keep(paths, &launch, &prepared.noticed, Timestamp::now());
-    if !quiet && let Some(line) = line(&due) {
+    let looked = Looked {
+        launch: &launch,
+        directory: prepared.looked_at.as_deref(),
+        quiet,
+        now: Timestamp::now(),
+    };
+    let due = problems::keep(paths, looked, &prepared.noticed);
+    if let Some(line) = line(&due) {
         say(&line);
     }
 }
@@ -126,7 +132,7 @@ fn caught(paths: &Paths, launch: &str, plan: Plan, arguments: &[OsString]) -> Pr
         let words = words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
         let what = format!("this session is not counted: ccotel has a fault ({words})");
         let noticed = vec![Noticed::new(what, "please report it")];
-        Prepared { arguments: arguments.to_vec(), variables: Vec::new(), noticed }
+        Prepared { arguments: arguments.to_vec(), variables: Vec::new(), noticed, looked_at: None }
     })
 }
 

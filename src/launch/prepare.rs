@@ -24,6 +24,8 @@ pub struct Prepared {
     pub arguments: Vec<OsString>,
     pub variables: Variables,
     pub noticed: Vec<Noticed>,
+    /// The directory, if all that could be wrong in it was looked at.
+    pub looked_at: Option<PathBuf>,
 }
 
 /// What a directory gives a launch, before the agent is asked: also what `ccotel tags` shows.
@@ -36,7 +38,12 @@ pub struct Here {
 
 /// Prepares a launch from this process's directory and environment.
 pub fn prepare(paths: &Paths, launch: &str, plan: Plan, arguments: Vec<OsString>) -> Prepared {
-    let untouched = |arguments, noticed| Prepared { arguments, variables: Vec::new(), noticed };
+    let untouched = |arguments, noticed| Prepared {
+        arguments,
+        variables: Vec::new(),
+        noticed,
+        looked_at: None,
+    };
     let directory = match std::env::current_dir() {
         Ok(directory) => directory,
         Err(error) => {
@@ -57,6 +64,7 @@ pub fn prepare(paths: &Paths, launch: &str, plan: Plan, arguments: Vec<OsString>
             return untouched(arguments, noticed);
         }
     };
+    noticed.extend(moved(&here.loaded, &endpoint));
     let (mut variables, said) = feed(&here, &endpoint, launch);
     noticed.extend(said);
     let arguments = match (plan, user) {
@@ -72,7 +80,7 @@ pub fn prepare(paths: &Paths, launch: &str, plan: Plan, arguments: Vec<OsString>
         paths,
         &LaunchNotice { id: launch.to_owned(), pid: std::process::id(), directory },
     );
-    Prepared { arguments, variables, noticed }
+    Prepared { arguments, variables, noticed, looked_at: Some(here.resolved.directory) }
 }
 
 /// The tags of a directory, from this process's environment and Claude Code's settings files.
@@ -112,6 +120,22 @@ fn here(
         variable: variable.as_deref().map(OsStr::to_string_lossy).as_deref(),
     });
     Here { loaded, layers, attributes, resolved }
+}
+
+/// A busy port was replaced by a free one: who expects the agent elsewhere should know.
+fn moved(loaded: &Loaded, endpoint: &Endpoint) -> Option<Noticed> {
+    let configured = loaded.config.agent.listen.first().filter(|address| address.port() != 0)?;
+    if *configured == endpoint.address {
+        return None;
+    }
+    let origin = loaded.origin("agent.listen");
+    let what = format!(
+        "{origin}: {configured} was taken by another program, so the agent listens on {}",
+        endpoint.address
+    );
+    let remedy = "nothing is lost, and it stays there; write that address into `[agent] listen` \
+                  to settle it";
+    Some(Noticed::new(what, remedy).once())
 }
 
 /// The variables of this launch, and what there is to say of where they lead.

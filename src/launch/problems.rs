@@ -1,7 +1,8 @@
 //! What went wrong at launches, kept for `status`, `tags` and `doctor`: a terminal program overwrites
 //! a line on the screen, and a script must not see one.
 //!
-//! `problems.jsonl` holds one problem a line, newest last, each once. Where the data directory cannot
+//! `problems.jsonl` holds one problem a line, newest last, each once. A later launch that looks at the
+//! same thing and finds it in order marks it as mended: it is not shown any more. Where the data directory cannot
 //! be written, the runtime directory takes the file.
 
 use std::io::Write;
@@ -13,10 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Problem;
 use crate::config::file::read_text;
 use crate::paths::Paths;
+use crate::tags::file::PROJECT_FILE_NAME;
 
 /// Older lines make room.
 pub const PROBLEMS_FILE_BYTES_MAX: usize = 64 * 1024;
-/// What a later launch did not see again for so long is not shown any more.
+/// What no launch had for so long is not shown any more.
 const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// The same problem is said on a terminal once in this time.
 const SAID_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -26,12 +28,36 @@ const TEXT_BYTES_MAX: usize = 2000;
 /// A problem of a launch.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LaunchProblem {
-    /// When it was last said.
+    /// When a launch last had it.
     pub at: Timestamp,
     /// `ccotel.launch.id` of that launch.
     pub launch: String,
     pub what: String,
     pub remedy: String,
+    /// How many launches had it.
+    #[serde(default)]
+    pub times: u64,
+    /// When it was last said on a terminal.
+    #[serde(default)]
+    pub said: Option<Timestamp>,
+    #[serde(default)]
+    pub scope: Scope,
+    /// A later launch looked again and did not find it. Kept only to know what was said.
+    #[serde(default)]
+    pub mended: bool,
+}
+
+/// Which later launches look at the same thing again, and so can tell that it is mended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// None: it happened to that one, and stays happened.
+    #[default]
+    Launch,
+    /// Any.
+    Everywhere,
+    /// Those in this directory or below it.
+    Below(PathBuf),
 }
 
 /// A problem that is about to be kept.
@@ -41,16 +67,21 @@ pub struct Noticed {
     pub remedy: String,
     /// Said at the first launch only, not every day again.
     pub once: bool,
+    pub scope: Scope,
 }
 
 impl Noticed {
+    /// Of one launch.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: cut(what.into()), remedy: cut(remedy.into()), once: false }
+        let (what, remedy) = (cut(what.into()), cut(remedy.into()));
+        Self { what, remedy, once: false, scope: Scope::Launch }
     }
 
+    /// Of the machine: said once, and shown as long as it is so.
     #[must_use]
     pub fn once(mut self) -> Self {
         self.once = true;
+        self.scope = Scope::Everywhere;
         self
     }
 }
@@ -58,54 +89,109 @@ impl Noticed {
 impl From<&Problem> for Noticed {
     fn from(problem: &Problem) -> Self {
         let place = Problem { remedy: String::new(), ..problem.clone() };
-        Self::new(place.to_string(), problem.remedy.clone())
+        let of_directory = problem.file.ends_with(PROJECT_FILE_NAME);
+        let scope = match problem.file.parent().filter(|_| of_directory) {
+            Some(directory) => Scope::Below(directory.to_path_buf()),
+            None => Scope::Everywhere,
+        };
+        Self { scope, ..Self::new(place.to_string(), problem.remedy.clone()) }
     }
 }
 
-/// What went wrong at recent launches, oldest first. What cannot be read is left out.
+/// A launch, as far as its problems are concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked<'l> {
+    pub launch: &'l str,
+    /// Where everything was looked at that could be wrong. `None` if the launch did not get so far.
+    pub directory: Option<&'l Path>,
+    /// Nothing is said on a terminal.
+    pub quiet: bool,
+    pub now: Timestamp,
+}
+
+/// What went wrong at recent launches and is not known to be mended, oldest first. What cannot be
+/// read is left out.
 pub fn recent(paths: &Paths) -> Vec<LaunchProblem> {
     let since = Timestamp::now() - SHOWN_FOR;
-    let mut problems: Vec<LaunchProblem> =
-        files(paths).iter().flat_map(|file| read(file)).collect();
-    problems.retain(|problem| problem.at >= since);
-    problems.sort_by_key(|problem| problem.at);
+    let mut problems = known(paths);
+    problems.retain(|problem| !problem.mended && problem.at >= since);
     problems
 }
 
-/// Keeps what a launch noticed; returns what is worth a line on the terminal now.
-pub fn keep<'n>(
-    paths: &Paths,
-    launch: &str,
-    noticed: &'n [Noticed],
-    now: Timestamp,
-) -> Vec<&'n Noticed> {
-    if noticed.is_empty() {
-        return Vec::new();
+/// Keeps what a launch noticed, and that what it did not is mended; returns what is worth a line on
+/// the terminal now.
+pub fn keep<'n>(paths: &Paths, looked: Looked<'_>, noticed: &'n [Noticed]) -> Vec<&'n Noticed> {
+    let mut known = known(paths);
+    let mut changed = !noticed.is_empty();
+    for problem in &mut known {
+        let gone = looked.directory.is_some_and(|directory| problem.scope.covers(directory))
+            && !noticed.iter().any(|noticed| noticed.what == problem.what);
+        changed |= gone && !problem.mended;
+        problem.mended |= gone;
     }
+    let due: Vec<&Noticed> =
+        noticed.iter().filter(|noticed| note(&mut known, noticed, looked)).collect();
+    if changed {
+        known.sort_by_key(|problem| problem.at);
+        let text = bounded(&known);
+        let [file, otherwise] = files(paths);
+        if write_private(&file, &text).is_ok() {
+            // What it held was read, and is in the other one now.
+            let _ = std::fs::remove_file(otherwise);
+        } else {
+            // Nowhere to write: then the terminal line is all there is, and it is said each time.
+            let _ = write_private(&otherwise, &text);
+        }
+    }
+    due
+}
+
+/// Enters it; whether it is to be said.
+fn note(known: &mut Vec<LaunchProblem>, noticed: &Noticed, looked: Looked<'_>) -> bool {
+    let now = looked.now;
+    let before = known.iter().rposition(|known| known.what == noticed.what);
+    let before = before.map(|index| known.remove(index));
+    let said = before.as_ref().filter(|before| noticed.once || !before.mended);
+    let said = said.and_then(|before| before.said);
+    // A clock that was set back must not silence anything.
+    let is_due = !looked.quiet
+        && said.is_none_or(|said| {
+            said > now || (!noticed.once && now.duration_since(said) >= SAID_EVERY)
+        });
+    known.push(LaunchProblem {
+        at: now,
+        launch: looked.launch.to_owned(),
+        what: noticed.what.clone(),
+        remedy: noticed.remedy.clone(),
+        times: before.filter(|before| !before.mended).map_or(0, |before| before.times) + 1,
+        said: if is_due { Some(now) } else { said },
+        scope: noticed.scope.clone(),
+        mended: false,
+    });
+    is_due
+}
+
+impl Scope {
+    fn covers(&self, launched_in: &Path) -> bool {
+        match self {
+            Self::Launch => false,
+            Self::Everywhere => true,
+            Self::Below(directory) => launched_in.starts_with(directory),
+        }
+    }
+}
+
+/// All that is kept, oldest first.
+fn known(paths: &Paths) -> Vec<LaunchProblem> {
     let mut known: Vec<LaunchProblem> = files(paths).iter().flat_map(|file| read(file)).collect();
     known.sort_by_key(|problem| problem.at);
-    let is_due = |noticed: &&Noticed| {
-        let same = |known: &&LaunchProblem| known.what == noticed.what;
-        // A clock that was set back must not silence anything.
-        known.iter().rfind(same).is_none_or(|known| {
-            known.at > now || (!noticed.once && now.duration_since(known.at) >= SAID_EVERY)
-        })
-    };
-    let due: Vec<&Noticed> = noticed.iter().filter(is_due).collect();
-    if due.is_empty() {
-        return due;
-    }
-    known.retain(|known| !due.iter().any(|due| due.what == known.what));
-    known.extend(due.iter().map(|due| LaunchProblem {
-        at: now,
-        launch: launch.to_owned(),
-        what: due.what.clone(),
-        remedy: due.remedy.clone(),
-    }));
-    let text = bounded(&known);
-    // Nowhere to write: then the terminal line is all there is, and it is said each time.
-    let _ = files(paths).iter().any(|file| write_private(file, &text).is_ok());
-    due
+    // Two files may know the same: the newest says more.
+    let newest = |at: usize, what: &str| !known[at + 1..].iter().any(|later| later.what == what);
+    let newest: Vec<bool> =
+        known.iter().enumerate().map(|(at, problem)| newest(at, &problem.what)).collect();
+    let mut newest = newest.into_iter();
+    known.retain(|_| newest.next().unwrap_or(true));
+    known
 }
 
 /// Creates a directory that is the user's alone, with its parents.
@@ -163,63 +249,4 @@ fn cut(mut text: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(dir: &Path) -> Paths {
-        Paths {
-            config_dir: dir.join("config"),
-            data_dir: dir.join("data"),
-            runtime_dir: dir.join("run"),
-            home: dir.to_path_buf(),
-        }
-    }
-
-    #[test]
-    fn the_same_problem_is_kept_once_and_said_once_a_day() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = paths(dir.path());
-        let noticed = [Noticed::new("a", "b")];
-        let now = Timestamp::now();
-        let hours = SignedDuration::from_hours;
-        assert_eq!(keep(&paths, "1", &noticed, now - hours(30)).len(), 1);
-        assert_eq!(keep(&paths, "2", &noticed, now - hours(20)).len(), 0);
-        assert_eq!(keep(&paths, "3", &noticed, now).len(), 1);
-        let kept = recent(&paths);
-        assert_eq!(kept.len(), 1);
-        assert_eq!(kept[0].launch, "3");
-    }
-
-    #[test]
-    fn what_is_said_once_is_not_said_the_next_day() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = paths(dir.path());
-        let noticed = [Noticed::new("a", "b").once()];
-        let now = Timestamp::now();
-        assert_eq!(keep(&paths, "1", &noticed, now - SignedDuration::from_hours(100)).len(), 1);
-        assert_eq!(keep(&paths, "2", &noticed, now).len(), 0);
-    }
-
-    #[test]
-    fn the_file_is_bounded_and_the_newest_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = paths(dir.path());
-        let noticed: Vec<Noticed> = (0..100)
-            .map(|index| Noticed::new(format!("{index} {}", "x".repeat(3000)), ""))
-            .collect();
-        keep(&paths, "1", &noticed, Timestamp::now());
-        let length = std::fs::metadata(paths.problems_file()).unwrap().len();
-        assert!(length <= PROBLEMS_FILE_BYTES_MAX as u64, "{length}");
-        assert!(recent(&paths).last().unwrap().what.starts_with("99 "));
-    }
-
-    #[test]
-    fn without_a_data_directory_the_runtime_directory_takes_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = paths(dir.path());
-        std::fs::write(&paths.data_dir, "in the way").unwrap();
-        keep(&paths, "1", &[Noticed::new("a", "b")], Timestamp::now());
-        assert_eq!(recent(&paths).len(), 1);
-        assert!(paths.runtime_dir.join("problems.jsonl").exists());
-    }
-}
+mod tests;

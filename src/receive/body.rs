@@ -1,12 +1,10 @@
 //! Request bodies, read with limits and never with more memory than has arrived.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::bufread::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, HeaderMap};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -14,9 +12,8 @@ use tokio::time::timeout;
 
 use super::Limits;
 use super::failure::Failure;
+use super::gzip::{Gunzip, GunzipError};
 
-/// Gunzipped at once; other requests get their turn in between.
-const GUNZIP_STEP_BYTES: usize = 1 << 20;
 /// Read and thrown away after a refusal, so that the sender gets to read the answer: closing a
 /// connection with unread bytes resets it.
 const DISCARD_BYTES_MAX: usize = 64 << 20;
@@ -126,27 +123,23 @@ fn broken(error: &hyper::Error) -> String {
     }
 }
 
-/// Decompresses step by step: a bomb is noticed when it has grown to the limit, not before it is
-/// paid for.
+/// Decompresses, paying for each step.
 pub(super) async fn gunzip(
     body: &[u8],
     bytes_max: usize,
     share: &mut Share,
 ) -> Result<Bytes, Failure> {
-    let mut decoder = MultiGzDecoder::new(body);
-    let mut whole = Vec::new();
+    let mut gunzip = Gunzip::new(body, bytes_max);
     loop {
-        let step = GUNZIP_STEP_BYTES.min(bytes_max + 1 - whole.len());
-        let read = (&mut decoder)
-            .take(step as u64)
-            .read_to_end(&mut whole)
-            .map_err(|error| Failure::Malformed(format!("the body is not valid gzip: {error}")))?;
-        share.grow(read)?;
-        if whole.len() > bytes_max {
-            return Err(Failure::TooLarge { what: "decompressed body", bytes_max });
-        }
-        if read < step {
-            return Ok(whole.into());
+        let step = gunzip.step().map_err(|error| match error {
+            GunzipError::Invalid(_) => Failure::Malformed(error.to_string()),
+            GunzipError::TooLarge(bytes_max) => {
+                Failure::TooLarge { what: "decompressed body", bytes_max }
+            }
+        })?;
+        share.grow(step.bytes)?;
+        if step.is_last {
+            return Ok(gunzip.into_whole().into());
         }
         tokio::task::yield_now().await;
     }

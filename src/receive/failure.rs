@@ -37,6 +37,8 @@ pub(super) enum Failure {
     Malformed(String),
     #[error("the {what} is larger than {bytes_max} bytes: send fewer records a request")]
     TooLarge { what: &'static str, bytes_max: usize },
+    #[error("the request holds more than {0} values: send fewer records a request")]
+    TooManyValues(usize),
     #[error("the body did not arrive in {0} s")]
     Slow(u64),
     #[error("{0} bytes of requests are being read already")]
@@ -68,6 +70,7 @@ impl Failure {
             | Self::ContentEncoding(_)
             | Self::Malformed(_)
             | Self::TooLarge { .. }
+            | Self::TooManyValues(_)
             | Self::Slow(_) => Kind::Malformed,
         }
     }
@@ -114,7 +117,7 @@ impl Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooManyValues(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Busy(_) | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -126,7 +129,7 @@ impl Failure {
             Self::Forbidden(_) => Code::PermissionDenied,
             Self::NotFound(_) | Self::Method(_) | Self::ContentEncoding(_) => Code::Unimplemented,
             Self::ContentType(_) | Self::Malformed(_) => Code::InvalidArgument,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::TooManyValues(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
             Self::Busy(_) | Self::Refused(_) => Code::Unavailable,
         }

@@ -14,9 +14,11 @@
 mod admit;
 mod body;
 mod counts;
+pub mod expansion;
 mod exposition;
 mod failure;
 mod grpc;
+pub mod gzip;
 pub mod json;
 mod otlp;
 mod peer;
@@ -70,17 +72,22 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+impl Limits {
+    /// The design's.
+    pub const DESIGN: Self = Self {
+        body_bytes_max: 32 << 20,
+        decompressed_bytes_max: 128 << 20,
+        budget_bytes_max: 256 << 20,
+        connections_max: 256,
+        first_request_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(30),
+        drain_timeout: Duration::from_secs(5),
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body_bytes_max: 32 << 20,
-            decompressed_bytes_max: 128 << 20,
-            budget_bytes_max: 256 << 20,
-            connections_max: 256,
-            first_request_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(30),
-            drain_timeout: Duration::from_secs(5),
-        }
+        Self::DESIGN
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Door;
 use super::admit::Admitted;
+use super::expansion::{self, VALUES_MAX};
 use super::failure::Failure;
 use super::json::{self as otlp_json, Decoded};
 use crate::record::Recorded;
@@ -48,6 +49,7 @@ pub(super) async fn accept(
     encoding: Encoding,
     body: Bytes,
 ) -> Result<Vec<u8>, Failure> {
+    check_values(signal, encoding, &body)?;
     let body_hash = body_hash(&body);
     let (recorded, unreadable) = record(door, signal, encoding, &body)?;
     drop(body);
@@ -63,6 +65,19 @@ pub(super) async fn accept(
         door.counters.rejected(rejected, recorded.foreign);
     }
     Ok(reply(signal, encoding, rejected, message))
+}
+
+fn check_values(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<(), Failure> {
+    let shape = match signal {
+        Signal::Metrics => &expansion::METRICS,
+        Signal::Logs => &expansion::LOGS,
+        Signal::Traces => &expansion::TRACES,
+    };
+    let values = match encoding {
+        Encoding::Protobuf => expansion::protobuf_values(body, shape, VALUES_MAX),
+        Encoding::Json => expansion::json_values(body, VALUES_MAX),
+    };
+    if values > VALUES_MAX { Err(Failure::TooManyValues(VALUES_MAX)) } else { Ok(()) }
 }
 
 fn body_hash(body: &[u8]) -> u128 {

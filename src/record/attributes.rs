@@ -2,7 +2,8 @@
 //!
 //! Which class is kept at which level is decided in [`super::privacy`]. An attribute that this table
 //! does not know is [`Class::Content`], so a new Claude Code version can never widen what is kept.
-//! Source: <https://code.claude.com/docs/en/monitoring-usage>, and requests recorded from 2.1.197.
+//! Source: <https://code.claude.com/docs/en/monitoring-usage>, requests recorded from 2.1.197,
+//! and what 2.1.329 was seen to send.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -78,8 +79,11 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "cache_read_tokens",
             "cache_creation_tokens",
             "cost_usd",
+            "cache_creation_5m_tokens",
+            "cache_creation_1h_tokens",
             "cost_usd_micros",
             "duration_ms",
+            "ttft_ms",
             "status_code",
             "attempt",
             "total_attempts",
@@ -98,9 +102,21 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "tool_result_size_bytes",
             "mcp_server_scope",
             "tool_source",
+            "permission_mode",
             "from_mode",
             "to_mode",
             "trigger",
+            // Provider and managed settings (seen in 2.1.329): which kind, not where.
+            "anthropic.provider",
+            "anthropic.custom_base_url", // whether there is one
+            "anthropic.plan",
+            "anthropic.seat_type",
+            "managed_settings.sources",
+            "managed_settings.settings_truncated",
+            "managed_settings.source_behavior",
+            "managed_settings.trigger",
+            "managed_settings.helper.applied",
+            "managed_settings.helper.state",
             // Auth, MCP connections, internal errors.
             "action",
             "auth_method",
@@ -212,7 +228,20 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "host.id",
         ],
     ),
-    (Place, &["vcs.repository.name", "vcs.ref.head.name", "ccotel.worktree", "ccotel.directory"]),
+    (
+        Place,
+        &[
+            "vcs.repository.name",
+            "vcs.repository.url.full",
+            "vcs.owner.name",
+            "vcs.provider.name",
+            "vcs.ref.head.name",
+            "vcs.ref.head.revision",
+            "vcs.ref.head.type",
+            "ccotel.worktree",
+            "ccotel.directory",
+        ],
+    ),
     (
         OwnName,
         &[
@@ -222,6 +251,7 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "marketplace.name",
             "mcp_server.name",
             "mcp_tool.name",
+            "anthropic.mcp.server.name",
             "server_name",
             "command_name",
             "plugin_id",
@@ -238,6 +268,10 @@ pub const TABLE: &[(Class, &[&str])] = &[
         Content,
         &[
             "prompt",
+            "prompt_text",
+            "managed_settings.helper.path",
+            "managed_settings.helper.entry",
+            "managed_settings.settings",
             "response",
             "body",
             "body_ref",
@@ -300,6 +334,7 @@ pub const EVENTS: &[&str] = &[
     "skill_activated",
     "at_mention",
     "hook_registered",
+    "managed_settings_resolved",
     "hook_execution_start",
     "hook_execution_complete",
     "hook_plugin_metrics",
@@ -392,6 +427,7 @@ pub fn class_of_label(name: &str) -> Class {
 /// a label has. `name` is its name as a label.
 pub fn is_tag(key: &str, name: &str) -> bool {
     const OWN: &[&str] = &[
+        "anthropic",
         "app",
         "ccotel",
         "ccr",
@@ -399,6 +435,7 @@ pub fn is_tag(key: &str, name: &str) -> bool {
         "event",
         "host",
         "identity",
+        "managed_settings",
         "organization",
         "os",
         "otel",

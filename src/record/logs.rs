@@ -12,12 +12,10 @@ use super::origin::Origin;
 use super::privacy::{self, Outcome};
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
-use super::{Event, PrivacyLevel, Value, names, secrets, values};
+use super::{ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, names, secrets, values};
 
 /// Claude Code's prefix of bodies.
 const PREFIX: &str = "claude_code.";
-/// Most attributes of one event, as OpenTelemetry's SDKs have it.
-const ATTRIBUTES_MAX: usize = 128;
 /// Longest key of an attribute that the table does not know.
 const KEY_BYTES_MAX: usize = 128;
 const UNNAMED: &str = "unknown";
@@ -40,9 +38,12 @@ impl Desk {
                 continue;
             }
             for record in &scope.log_records {
-                match record.time_unix_nano.max(record.observed_time_unix_nano) {
-                    0 => rejections.add(Reason::NoTime, 1),
-                    _ => events.push(self.event(record, origin, &added)),
+                if events.len() == RECORDS_MAX {
+                    rejections.add(Reason::TooManyRecords, 1);
+                } else if record.time_unix_nano.max(record.observed_time_unix_nano) == 0 {
+                    rejections.add(Reason::NoTime, 1);
+                } else {
+                    events.push(self.event(record, origin, &added));
                 }
             }
         }

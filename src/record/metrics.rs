@@ -16,7 +16,7 @@ use super::privacy::Outcome;
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
 use super::values::label_text;
-use super::{Labels, Point, Temporality, names};
+use super::{ATTRIBUTES_MAX, Labels, Point, RECORDS_MAX, Temporality, names};
 
 /// Names of metrics are remembered for so many (name, unit).
 const NAMES_MAX: usize = 256;
@@ -91,7 +91,9 @@ impl Desk {
         }
         let name = self.names.of(metric);
         for point in &sum.data_points {
-            let value = match value_of(point) {
+            let room =
+                if points.len() < RECORDS_MAX { Ok(()) } else { Err(Reason::TooManyRecords) };
+            let value = match room.and_then(|()| value_of(point)) {
                 Ok(value) => value,
                 Err(reason) => {
                     rejections.add(reason, 1);
@@ -206,6 +208,9 @@ fn value_of(point: &NumberDataPoint) -> Result<f64, Reason> {
     }
     if point.time_unix_nano == 0 {
         return Err(Reason::NoTime);
+    }
+    if point.attributes.len() > ATTRIBUTES_MAX {
+        return Err(Reason::TooManyAttributes);
     }
     Ok(value)
 }

@@ -30,6 +30,12 @@ use std::sync::Arc;
 pub use recorder::{Recorded, Recorder, Settings};
 pub use tighten::{tighten_event, tighten_labels, tighten_spans};
 
+/// Records of one request; Claude Code sends 512 at most. Further ones are rejected, and counted.
+pub const RECORDS_MAX: usize = 1 << 16;
+/// Attributes of one record, as OpenTelemetry's SDKs have it. An event keeps the first ones, with
+/// the number of those left out; a data point, which would become another one, is rejected.
+pub const ATTRIBUTES_MAX: usize = 128;
+
 /// Sorted, unique `(name, value)` pairs. Names as Prometheus has them (`user_email`).
 pub type Labels = Vec<(Arc<str>, Arc<str>)>;
 

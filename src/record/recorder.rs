@@ -18,7 +18,7 @@ use super::origin::Origin;
 use super::rejections::{Rejections, is_claude_code};
 use super::unknown::Unknown;
 use super::values::{Rules, Texts};
-use super::{Batch, PrivacyLevel};
+use super::{Batch, PrivacyLevel, RECORDS_MAX};
 use crate::config::Accept;
 
 /// What the configuration says about recording.
@@ -145,12 +145,16 @@ impl Recorder {
 
     pub fn traces(&self, request: ExportTraceServiceRequest) -> Recorded {
         let mut rejections = Rejections::default();
-        let mut spans = Vec::new();
+        let (mut spans, mut kept) = (Vec::new(), 0);
         let desk = &mut *self.desk();
         for resource in request.resource_spans {
             let origin = desk.origin(resource.resource.as_ref());
             self.heard(&origin);
-            spans.extend(desk.spans(resource, &origin, &mut rejections));
+            let room = RECORDS_MAX - kept;
+            if let Some((count, encoded)) = desk.spans(resource, &origin, room, &mut rejections) {
+                kept += count as usize;
+                spans.push((count, encoded));
+            }
         }
         recorded(Batch::Spans(spans), &rejections)
     }

@@ -16,9 +16,11 @@ pub enum Reason {
     NotANumber,
     Negative,
     NoTime,
+    TooManyAttributes,
+    TooManyRecords,
 }
 
-const REASONS: [(Reason, &str); 8] = [
+const REASONS: [(Reason, &str); 10] = [
     (Reason::Foreign, "not from Claude Code ([agent] accept = \"any\" takes them)"),
     (Reason::NotASum, "not a sum (a gauge, histogram or summary)"),
     (Reason::NotMonotonic, "not monotonic"),
@@ -27,6 +29,8 @@ const REASONS: [(Reason, &str); 8] = [
     (Reason::NotANumber, "not a finite number"),
     (Reason::Negative, "negative"),
     (Reason::NoTime, "without a time"),
+    (Reason::TooManyAttributes, "with more than 128 attributes"),
+    (Reason::TooManyRecords, "beyond the 65536th of a request"),
 ];
 
 /// Counts of one request.
@@ -99,6 +103,16 @@ mod tests {
         let both = "3 records rejected: 2 negative, 1 without a time";
         assert_eq!(rejections.message().as_deref(), Some(both));
         assert_eq!((rejections.total(), rejections.foreign()), (3, 0));
+    }
+
+    #[test]
+    fn the_limits_in_words_are_the_limits() {
+        let said = |reason: Reason, limit: usize| {
+            let (_, words) = REASONS[reason as usize];
+            assert!(words.contains(&limit.to_string()), "{words}");
+        };
+        said(Reason::TooManyAttributes, crate::record::ATTRIBUTES_MAX);
+        said(Reason::TooManyRecords, crate::record::RECORDS_MAX);
     }
 
     #[test]

@@ -23,11 +23,12 @@ use super::values::{Rules, Texts, is_number};
 use super::{PrivacyLevel, Value, names, secrets};
 
 impl Desk {
-    /// The number of spans kept, and their resource encoded; `None` if none is.
+    /// The number of spans kept, at most `room`, and their resource encoded; `None` if none is.
     pub(super) fn spans(
         &mut self,
         mut resource: ResourceSpans,
         origin: &Origin,
+        room: usize,
         rejections: &mut Rejections,
     ) -> Option<(u32, Vec<u8>)> {
         resource.scope_spans.retain(|scope| {
@@ -35,9 +36,16 @@ impl Desk {
             if !accepted {
                 rejections.add(Reason::Foreign, scope.spans.len());
             }
-            accepted && !scope.spans.is_empty()
+            accepted
         });
-        let count: usize = resource.scope_spans.iter().map(|scope| scope.spans.len()).sum();
+        let mut count = 0;
+        for scope in &mut resource.scope_spans {
+            let surplus = scope.spans.len().saturating_sub(room - count);
+            scope.spans.truncate(room - count);
+            rejections.add(Reason::TooManyRecords, surplus);
+            count += scope.spans.len();
+        }
+        resource.scope_spans.retain(|scope| !scope.spans.is_empty());
         if count == 0 {
             return None;
         }

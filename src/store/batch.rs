@@ -244,7 +244,8 @@ fn series_of(
     for item in items {
         let entry = series.entry(item.group).or_insert_with(|| {
             let (labels, start_ms) = labels(item.group);
-            SeriesSamples { labels, start_ms: start_ms.max(start_ms_min), samples: Vec::new() }
+            let start_ms = start_ms.max(start_ms_min);
+            SeriesSamples { labels, start_ms, before: item.before, samples: Vec::new() }
         });
         entry.samples.extend(&item.samples);
     }

@@ -13,14 +13,18 @@ use rusqlite::{Connection, OptionalExtension};
 use super::cardinality::Cardinality;
 use super::fold::Fold;
 use super::handle::{Ingest, Ingested, Refused};
+use super::health::Health;
+use super::high_water::HighWater;
 use super::inbox::{self, End, INBOXES, Inbox};
 use super::lanes::Lanes;
+use super::machine;
 use super::meta;
 use super::row::{self, RowWriter};
+use super::salvage;
 use super::sampler::Sampler;
 use super::schema::{self, OpenError};
 use super::sessions::Sessions;
-use crate::record::{Batch, Point};
+use crate::record::Batch;
 
 /// How long the hash of a request is remembered.
 pub const DUPLICATE_WINDOW_MS: i64 = 3_600_000;
@@ -46,13 +50,15 @@ pub struct Core {
     pub(super) cardinality: Cardinality,
     pub(super) ends: [End; 3],
     pub(super) samples_end: End,
-    /// How far the history has read `samples` and `events_inbox`.
-    pub(super) history: (i64, i64),
+    /// How far the history has read `samples`; unknown until it asks for the first time.
+    pub(super) history_row: Option<i64>,
     pub(super) install_id: String,
     pub(super) install_key: [u8; 32],
     writer: RowWriter,
     hashes: HashMap<u128, i64>,
     pub(super) counts: Counts,
+    pub(super) high_water: HighWater,
+    pub(super) health: Health,
 }
 
 /// Counts that no row carries, saved with the next transaction.
@@ -67,13 +73,68 @@ pub(super) struct Counts {
 impl Core {
     /// Opens the database and brings the counters up to date. `now_ms` is the time of day.
     pub fn open(options: Options, now_ms: i64) -> Result<Self, OpenError> {
-        let connection = schema::open(&options.queue_db)?;
-        let path = options.queue_db.display().to_string();
-        Self::load(connection, options, now_ms)
-            .map_err(|error| OpenError::Failed { path, why: error.to_string() })
+        Self::open_on(options, &machine::id, now_ms)
     }
 
-    fn load(connection: Connection, options: Options, now_ms: i64) -> rusqlite::Result<Self> {
+    /// The same, on the machine of that id; see [`machine::id`].
+    pub fn open_on(
+        options: Options,
+        machine: &dyn Fn(bool) -> Option<String>,
+        now_ms: i64,
+    ) -> Result<Self, OpenError> {
+        match Self::open_sound(options.clone(), machine, None, now_ms) {
+            Err(OpenError::Damaged { path, why }) => {
+                Self::open_salvaged(options, machine, &why, now_ms)
+                    .map_err(|error| damaged_still(path, &why, &error))
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_sound(
+        options: Options,
+        machine: &dyn Fn(bool) -> Option<String>,
+        salvaged: Option<String>,
+        now_ms: i64,
+    ) -> Result<Self, OpenError> {
+        let connection = schema::open(&options.queue_db)?;
+        let path = options.queue_db.display().to_string();
+        Self::load(connection, options, machine, salvaged, now_ms).map_err(|error| {
+            let why = error.to_string();
+            if schema::is_damage(&error) {
+                OpenError::Damaged { path, why }
+            } else {
+                OpenError::Failed { path, why }
+            }
+        })
+    }
+
+    fn open_salvaged(
+        options: Options,
+        machine: &dyn Fn(bool) -> Option<String>,
+        why: &str,
+        now_ms: i64,
+    ) -> Result<Self, OpenError> {
+        let failed =
+            |why: String| OpenError::Failed { path: options.queue_db.display().to_string(), why };
+        let aside = salvage::set_aside(&options.queue_db, "damaged", now_ms)
+            .map_err(|error| failed(error.to_string()))?;
+        let connection = schema::open(&options.queue_db)?;
+        let rows =
+            salvage::salvage(&aside, &connection).map_err(|error| failed(error.to_string()))?;
+        drop(connection);
+        let what = format!("{} ({why}; {rows} rows of it were saved)", aside.display());
+        Self::open_sound(options, machine, Some(what), now_ms)
+    }
+
+    fn load(
+        connection: Connection,
+        options: Options,
+        machine: &dyn Fn(bool) -> Option<String>,
+        salvaged: Option<String>,
+        now_ms: i64,
+    ) -> rusqlite::Result<Self> {
+        let fresh = meta::get::<String>(&connection, "install_id")?.is_none();
         let (install_id, install_key) = meta::install(&connection)?;
         let mut ends = [End::default(); 3];
         let mut hashes = HashMap::new();
@@ -97,9 +158,11 @@ impl Core {
             sessions: Sessions::default(),
             cardinality: Cardinality::load(&connection)?,
             samples_end: End::load(&connection, "samples")?,
-            history: (0, 0),
+            history_row: None,
             writer: RowWriter::new()
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+            high_water: HighWater::default(),
+            health: Health::of(&options.queue_db),
             connection,
             options,
             ends,
@@ -109,7 +172,16 @@ impl Core {
             counts,
         };
         core.recover(now_ms)?;
+        core.recognise(fresh, salvaged, machine, now_ms)?;
         Ok(core)
+    }
+
+    /// What only memory knows, taken over from before the database was opened again.
+    pub(super) fn remember(&mut self, before: &mut Self) {
+        self.sessions = std::mem::take(&mut before.sessions);
+        self.counts = Counts { dirty: true, ..before.counts };
+        self.history_row = before.history_row;
+        self.health = before.health.again(&self.options.queue_db);
     }
 
     /// Takes in the points stored since the last tick.
@@ -127,7 +199,10 @@ impl Core {
             after = *last;
             for (number, body) in rows {
                 match row::read_points(&body) {
-                    Ok(points) => self.fold.apply(&self.connection, &points, now_ms)?,
+                    Ok(points) => {
+                        self.fold.prepare(&self.connection, &points)?;
+                        self.fold.apply(&points, now_ms);
+                    }
                     Err(error) => {
                         tracing::error!(row = number, %error, "a stored request of points cannot be read; its points are missing from the counters");
                     }
@@ -146,31 +221,43 @@ impl Core {
     }
 
     /// Stores a group of requests in one synced commit. The answers are in the group's order.
-    pub fn ingest(&mut self, group: &[Ingest], now_ms: i64) -> Vec<Result<Ingested, Refused>> {
+    pub fn ingest(&mut self, group: &mut [Ingest], now_ms: i64) -> Vec<Result<Ingested, Refused>> {
         let size = group.len();
+        if let Err(refused) = self.keep_file(now_ms) {
+            return vec![Err(refused); size];
+        }
         let mut pending = Pending {
             answers: Vec::with_capacity(size),
-            points: Vec::new(),
             hashes: Vec::new(),
             ends: self.ends,
             counts: self.counts,
         };
         match self.write(group, now_ms, &mut pending) {
-            Ok(()) => self.committed(pending, now_ms),
+            Ok(()) => {
+                let stored = !pending.hashes.is_empty();
+                let answers = self.committed(group, pending, now_ms);
+                if !stored {
+                    return answers;
+                }
+                self.health.succeeded();
+                match self.keep_file(now_ms) {
+                    Ok(()) => answers,
+                    Err(refused) => vec![Err(refused); size],
+                }
+            }
             Err(error) => {
                 if !self.connection.is_autocommit() {
                     let _ = self.connection.execute_batch("ROLLBACK");
                 }
-                let refused = refusal(&error);
                 tracing::error!(%error, "a commit failed; the senders are told to come back");
-                vec![Err(refused); size]
+                vec![Err(self.failed_commit(&error, now_ms)); size]
             }
         }
     }
 
     fn write(
         &mut self,
-        group: &[Ingest],
+        group: &mut [Ingest],
         now_ms: i64,
         pending: &mut Pending,
     ) -> rusqlite::Result<()> {
@@ -182,12 +269,13 @@ impl Core {
                 pending.answers.push(Ingested::Duplicate);
                 continue;
             }
-            if let Batch::Points(points) = &ingest.batch
-                && self.fold.knows_all(&self.connection, points)?
-            {
-                pending.counts.unchanged += records;
-                pending.answers.push(Ingested::Unchanged);
-                continue;
+            if let Batch::Points(points) = &ingest.batch {
+                self.fold.prepare(&self.connection, points)?;
+                if self.fold.knows_all(points) {
+                    pending.counts.unchanged += records;
+                    pending.answers.push(Ingested::Unchanged);
+                    continue;
+                }
             }
             if !open {
                 self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -204,42 +292,42 @@ impl Core {
 
     fn insert(
         &mut self,
-        ingest: &Ingest,
+        ingest: &mut Ingest,
         records: u64,
         now_ms: i64,
         pending: &mut Pending,
     ) -> rusqlite::Result<()> {
-        let mut batch = ingest.batch.clone();
-        self.cardinality.limit(&mut batch);
-        let inbox = Inbox::of(&batch);
+        self.cardinality.limit(&mut ingest.batch);
+        let inbox = Inbox::of(&ingest.batch);
         let body = self
             .writer
-            .write(&batch)
+            .write(&ingest.batch)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let end = &mut pending.ends[inbox as usize];
         *end =
             inbox::insert(&self.connection, inbox, *end, now_ms, ingest.body_hash, records, &body)?;
         pending.hashes.push(ingest.body_hash);
         pending.answers.push(Ingested::Stored);
-        match batch {
-            Batch::Points(points) => pending.points.push(points),
-            Batch::Events(events) => self.sessions.saw(&events, now_ms),
-            Batch::Spans(_) => {}
-        }
         Ok(())
     }
 
-    fn committed(&mut self, pending: Pending, now_ms: i64) -> Vec<Result<Ingested, Refused>> {
+    fn committed(
+        &mut self,
+        group: &[Ingest],
+        pending: Pending,
+        now_ms: i64,
+    ) -> Vec<Result<Ingested, Refused>> {
         self.counts = Counts { dirty: true, ..pending.counts };
         if !pending.hashes.is_empty() {
             self.ends = pending.ends;
             self.sampler.data_came(now_ms);
             self.hashes.extend(pending.hashes.iter().map(|hash| (*hash, now_ms)));
         }
-        for points in &pending.points {
-            // A read that fails here leaves the counters behind the rows; the next start folds them in.
-            if let Err(error) = self.fold.apply(&self.connection, points, now_ms) {
-                tracing::error!(%error, "a stream's state could not be read");
+        for (ingest, answer) in group.iter().zip(&pending.answers) {
+            match (&ingest.batch, answer) {
+                (Batch::Points(points), Ingested::Stored) => self.fold.apply(points, now_ms),
+                (Batch::Events(events), Ingested::Stored) => self.sessions.saw(events, now_ms),
+                _ => {}
             }
         }
         pending.answers.into_iter().map(Ok).collect()
@@ -247,6 +335,7 @@ impl Core {
 
     /// Empties the log into the database; called last.
     pub fn close(&mut self) {
+        self.mark_high_water();
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "the log stays beside the database until the next start");
         }
@@ -282,10 +371,16 @@ impl Core {
 /// What a group's commit will make true.
 struct Pending {
     answers: Vec<Ingested>,
-    points: Vec<Vec<Point>>,
     hashes: Vec<u128>,
     ends: [End; 3],
     counts: Counts,
+}
+
+fn damaged_still(path: String, why: &str, error: &OpenError) -> OpenError {
+    OpenError::Failed {
+        path,
+        why: format!("it is damaged ({why}), and cannot be replaced: {error}"),
+    }
 }
 
 pub(super) fn refusal(error: &rusqlite::Error) -> Refused {

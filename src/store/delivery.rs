@@ -11,9 +11,6 @@ use super::lanes::{self, Frozen, LaneState, View};
 use super::projection::{Groups, State};
 use crate::record::{PrivacyLevel, tighten_event, tighten_spans};
 
-/// A quarantined body kept for looking at; beyond, only its size is known.
-const QUARANTINE_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// What was read for a batch.
 pub(super) struct Read {
     pub content: Content,
@@ -37,14 +34,17 @@ impl Core {
                     state.view = None;
                     state
                 }
-                Some(state) => LaneState { start_row: None, frozen: None, view: None, ..state },
+                Some(mut state) => {
+                    self.begin_anew(&mut state)?;
+                    state
+                }
                 None => self.new_lane(*lane, key.since)?,
             };
             lanes::save(&self.connection, &key.name, *lane, &state)?;
             self.lanes.states.insert(id, state);
         }
         self.connection.execute(
-            "INSERT OR REPLACE INTO destination VALUES(?1, ?2)",
+            "INSERT INTO destination(name, privacy) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET privacy=?2",
             params![&*key.name, lanes::privacy_text(key.privacy)],
         )?;
         self.lanes.privacy.insert(key.name.clone(), key.privacy);
@@ -69,8 +69,19 @@ impl Core {
             }
         };
         let cursor = Cursor { row: first_row.unwrap_or(end.row + 1), offset: 0 };
-        let before = self.totals_before(lane, cursor.row)?;
+        let before = self.done_before(lane, cursor.row)?;
         Ok(LaneState::new(cursor, before.records_total, before.bytes_total))
+    }
+
+    /// What lies before `row`, so that the rest is what lies from there on.
+    pub(super) fn done_before(&self, lane: Lane, row: i64) -> rusqlite::Result<End> {
+        let before = self.totals_before(lane, row)?;
+        if lane != Lane::Samples {
+            return Ok(before);
+        }
+        let rest = self.samples_records_from(row)?;
+        let records_total = self.samples_end.records_total.saturating_sub(rest);
+        Ok(End { records_total, ..before })
     }
 
     /// Totals of the rows below `row`, also where the newest of them is gone.
@@ -109,6 +120,7 @@ impl Core {
     pub fn remove_destination(&mut self, name: &str) -> rusqlite::Result<()> {
         self.connection.execute("DELETE FROM lane WHERE destination=?1", [name])?;
         self.connection.execute("DELETE FROM destination WHERE name=?1", [name])?;
+        self.connection.execute("DELETE FROM quarantine WHERE destination=?1", [name])?;
         self.lanes.states.retain(|(other, _), _| &**other != name);
         self.lanes.privacy.remove(name);
         Ok(())
@@ -245,11 +257,11 @@ impl Core {
         state: &LaneState,
         settled: &Settled,
     ) -> rusqlite::Result<()> {
-        for item in &settled.quarantined {
-            let body = item.body.get(..QUARANTINE_BODY_BYTES_MAX).unwrap_or(&item.body);
-            self.connection.prepare_cached("INSERT INTO quarantine(destination, lane, at_ms, status, answer, records, body) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-                params![destination, lanes::lane_text(lane), jiff::Timestamp::now().as_millisecond(), item.status, item.answer, item.records, body],
-            )?;
+        if let Some(learned) = &settled.learned {
+            self.learn(destination, learned)?;
+        }
+        if !settled.quarantined.is_empty() {
+            self.quarantine(destination, lane, &settled.quarantined)?;
         }
         lanes::save(&self.connection, destination, lane, state)
     }
@@ -257,6 +269,7 @@ impl Core {
     /// Sums of all lanes of a destination.
     pub fn books(&self, destination: &str) -> rusqlite::Result<Books> {
         let mut books = Books::default();
+        (books.quarantine_kept, books.quarantine_bytes) = self.quarantine_kept(destination)?;
         for (lane, state) in self.lanes.of(destination) {
             let end = self.lane_end(lane);
             books.backlog_records += end.records_total.saturating_sub(state.done_records);

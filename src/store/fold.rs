@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::series::{SeriesTable, labels_to_json};
 use super::stream::Stream;
-use crate::record::Point;
+use crate::record::{Labels, Point};
 
 /// Streams kept in memory; the others are read from disk when they speak again.
 const STREAMS_IN_MEMORY_MAX: usize = 4_096;
@@ -23,8 +23,13 @@ pub struct Fold {
     streams: HashMap<u128, Kept>,
 }
 
+#[derive(Default)]
 struct Kept {
     stream: Stream,
+    /// A point was taken in, now or before.
+    known: bool,
+    /// Where its increments went last: while the labels stay, nothing has to be looked up.
+    target: Option<(Labels, u32)>,
     seen_ms: i64,
     dirty: bool,
 }
@@ -34,57 +39,42 @@ impl Fold {
         Ok(Self { series: SeriesTable::load(connection)?, streams: HashMap::new() })
     }
 
-    /// Whether taking these points in would change no counter.
-    pub fn knows_all(
-        &mut self,
-        connection: &Connection,
-        points: &[Point],
-    ) -> rusqlite::Result<bool> {
+    /// Brings the streams of these points into memory, so that nothing that follows can fail.
+    pub fn prepare(&mut self, connection: &Connection, points: &[Point]) -> rusqlite::Result<()> {
         for point in points {
-            if !self.stream(connection, point.stream)?.is_some_and(|kept| kept.stream.knows(point))
-            {
-                return Ok(false);
+            if let Entry::Vacant(place) = self.streams.entry(point.stream) {
+                place.insert(read_stream(connection, point.stream)?.unwrap_or_default());
             }
-        }
-        Ok(true)
-    }
-
-    /// Takes points in. `now_ms` only says when a stream was heard of last.
-    pub fn apply(
-        &mut self,
-        connection: &Connection,
-        points: &[Point],
-        now_ms: i64,
-    ) -> rusqlite::Result<()> {
-        for point in points {
-            self.stream(connection, point.stream)?;
-            let kept = self.streams.entry(point.stream).or_insert_with(|| Kept {
-                stream: Stream::default(),
-                seen_ms: now_ms,
-                dirty: true,
-            });
-            let increment = kept.stream.accept(point);
-            kept.seen_ms = now_ms;
-            kept.dirty = true;
-            self.series.add(&point.metric, &point.labels, increment);
         }
         Ok(())
     }
 
-    fn stream(&mut self, connection: &Connection, key: u128) -> rusqlite::Result<Option<&Kept>> {
-        if let Entry::Vacant(place) = self.streams.entry(key) {
-            let mut query =
-                connection.prepare_cached("SELECT seen_ms, state FROM stream WHERE key=?1")?;
-            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
-            if let Some((seen_ms, state)) = query.query_row([key.to_le_bytes()], read).optional()? {
-                place.insert(Kept {
-                    stream: Stream::from_bytes(&state).unwrap_or_default(),
-                    seen_ms,
-                    dirty: false,
-                });
-            }
+    /// Whether taking these points in would change no counter. They are prepared.
+    pub fn knows_all(&self, points: &[Point]) -> bool {
+        let knows = |point: &Point| {
+            self.streams
+                .get(&point.stream)
+                .is_some_and(|kept| kept.known && kept.stream.knows(point))
+        };
+        points.iter().all(knows)
+    }
+
+    /// Takes points in. They are prepared. `now_ms` only says when a stream was heard of last.
+    pub fn apply(&mut self, points: &[Point], now_ms: i64) {
+        for point in points {
+            let kept = self.streams.entry(point.stream).or_default();
+            let increment = kept.stream.accept(point);
+            (kept.known, kept.dirty, kept.seen_ms) = (true, true, now_ms);
+            let series = match &kept.target {
+                Some((labels, series)) if *labels == point.labels => *series,
+                _ => {
+                    let series = self.series.id(&point.metric, &point.labels);
+                    kept.target = Some((point.labels.clone(), series));
+                    series
+                }
+            };
+            self.series.add(series, increment);
         }
-        Ok(self.streams.get(&key))
     }
 
     /// Writes what changed since the last call, inside the caller's transaction.
@@ -132,4 +122,16 @@ impl Fold {
     pub fn forget_old_streams(connection: &Connection, now_ms: i64) -> rusqlite::Result<usize> {
         connection.execute("DELETE FROM stream WHERE seen_ms < ?1", [now_ms - STREAM_KEPT_MS])
     }
+}
+
+fn read_stream(connection: &Connection, key: u128) -> rusqlite::Result<Option<Kept>> {
+    let mut query = connection.prepare_cached("SELECT seen_ms, state FROM stream WHERE key=?1")?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?));
+    let found = query.query_row([key.to_le_bytes()], read).optional()?;
+    Ok(found.map(|(seen_ms, state)| Kept {
+        stream: Stream::from_bytes(&state).unwrap_or_default(),
+        known: true,
+        seen_ms,
+        ..Kept::default()
+    }))
 }

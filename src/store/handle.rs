@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use super::quarantine::{QuarantineCommand, QuarantineEntry, Retried};
 use crate::record::{Batch, Event, Labels, PrivacyLevel};
 
 /// One OTLP request on its way to disk.
@@ -30,7 +31,8 @@ pub enum Ingested {
 /// Why a request could not be stored. The sender is told to come back in a second.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
-    #[error("the disk is full and nothing older could be dropped: {0}")]
+    /// With the database's own words, for the log.
+    #[error("the disk is full, and nothing could be dropped to make room")]
     DiskFull(String),
     #[error("the store failed: {0}")]
     Failed(String),
@@ -44,6 +46,13 @@ pub enum Lane {
     Samples,
     Events,
     Spans,
+}
+
+impl Lane {
+    /// As the tables and `ccotel quarantine` name it.
+    pub fn name(self) -> &'static str {
+        super::lanes::lane_text(self)
+    }
 }
 
 /// A place between two records of a lane: all rows below `row` are done, and `offset` records of it.
@@ -83,6 +92,8 @@ pub struct SeriesSamples {
     pub labels: Arc<Labels>,
     /// When this series was 0, in milliseconds since the epoch.
     pub start_ms: i64,
+    /// The value just before the first of the samples: what a destination was sent last.
+    pub before: f64,
     /// `(time in ms, value)`.
     pub samples: Vec<(i64, f64)>,
 }
@@ -119,16 +130,22 @@ pub struct Settled {
     pub expired: u64,
     pub compacted: u64,
     pub quarantined: Vec<Quarantined>,
+    /// What the destination has learned about its backend, to be kept in the same commit.
+    pub learned: Option<String>,
 }
 
 /// What a backend refused for good.
 #[derive(Clone, Debug)]
 pub struct Quarantined {
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
     pub records: u64,
     /// HTTP status, or 0.
     pub status: u16,
     /// The backend's words, cut to 1 KiB.
     pub answer: String,
+    /// The format of the body: `deliver::wire::Wire::name`.
+    pub wire: String,
     /// The request's body, as sent.
     pub body: Vec<u8>,
 }
@@ -144,7 +161,12 @@ pub struct Books {
     pub expired: u64,
     pub evicted: u64,
     pub compacted: u64,
+    /// Refused for good, and not taken at a retry since.
     pub quarantined: u64,
+    /// Of these, records of which the request is still kept, and can be retried.
+    pub quarantine_kept: u64,
+    /// Bytes of these requests.
+    pub quarantine_bytes: u64,
 }
 
 /// The store's own counts since the install began.
@@ -228,6 +250,14 @@ pub enum Command {
         settled: Settled,
         reply: oneshot::Sender<Result<(), Refused>>,
     },
+    /// What a destination has learned about its backend; survives a restart.
+    Learned(Arc<str>, oneshot::Sender<Option<String>>),
+    Learn {
+        destination: Arc<str>,
+        learned: String,
+        reply: oneshot::Sender<Result<(), Refused>>,
+    },
+    Quarantine(QuarantineCommand),
     Books(Arc<str>, oneshot::Sender<Books>),
     Stats(oneshot::Sender<StoreStats>),
     Values(oneshot::Sender<Vec<SeriesValue>>),
@@ -261,7 +291,10 @@ impl Handle {
         self.news.clone()
     }
 
-    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Refused> {
+    pub(super) async fn ask<T>(
+        &self,
+        make: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(make(reply)).await.map_err(|_| Refused::Stopping)?;
         answer.await.map_err(|_| Refused::Stopping)
@@ -306,6 +339,15 @@ impl Handle {
         settled: Settled,
     ) -> Result<(), Refused> {
         self.ask(|reply| Command::Settle { destination, lane, settled, reply }).await?
+    }
+
+    /// What [`Handle::learn`] or a settled batch has left, if this destination has cursors.
+    pub async fn learned(&self, destination: Arc<str>) -> Result<Option<String>, Refused> {
+        self.ask(|reply| Command::Learned(destination, reply)).await
+    }
+
+    pub async fn learn(&self, destination: Arc<str>, learned: String) -> Result<(), Refused> {
+        self.ask(|reply| Command::Learn { destination, learned, reply }).await?
     }
 
     pub async fn books(&self, destination: Arc<str>) -> Result<Books, Refused> {

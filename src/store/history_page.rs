@@ -19,7 +19,7 @@ impl Core {
         after_row: i64,
         after_series: i64,
     ) -> rusqlite::Result<HistoryPage> {
-        self.history = (after_tick, after_row);
+        self.history_row = Some(after_tick);
         let mut page =
             HistoryPage { series: self.history_series(after_series), ..HistoryPage::default() };
         for row in self.samples_rows(after_tick + 1, TICKS_PER_PAGE)? {

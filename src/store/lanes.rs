@@ -189,7 +189,7 @@ pub fn lane_text(lane: Lane) -> &'static str {
     }
 }
 
-fn lane_from_text(text: &str) -> Option<Lane> {
+pub fn lane_from_text(text: &str) -> Option<Lane> {
     [Lane::Samples, Lane::Events, Lane::Spans].into_iter().find(|lane| lane_text(*lane) == text)
 }
 

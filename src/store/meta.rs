@@ -8,15 +8,21 @@ pub fn install(connection: &Connection) -> rusqlite::Result<(String, [u8; 32])> 
     if let Some(identity) = found {
         return Ok(identity);
     }
-    let id = uuid::Uuid::new_v4().to_string();
+    let identity = (new_id(), new_key()?);
+    set(connection, "install_id", &identity.0)?;
+    set(connection, "install_key", identity.1)?;
+    Ok(identity)
+}
+
+pub fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+pub fn new_key() -> rusqlite::Result<[u8; 32]> {
     let mut key = [0; 32];
     getrandom::fill(&mut key)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.to_string().into()))?;
-    connection.execute(
-        "INSERT OR REPLACE INTO meta VALUES('install_id', ?1), ('install_key', ?2)",
-        params![id, key],
-    )?;
-    Ok((id, key))
+    Ok(key)
 }
 
 pub fn get<T: rusqlite::types::FromSql>(
@@ -29,7 +35,11 @@ pub fn get<T: rusqlite::types::FromSql>(
         .optional()
 }
 
-pub fn set(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
+pub fn set(
+    connection: &Connection,
+    key: &str,
+    value: impl rusqlite::types::ToSql,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value=?2")?
         .execute(params![key, value])?;

@@ -87,6 +87,8 @@ pub struct Item {
     pub group: u32,
     /// Series of the group that changed, for the books.
     pub records: u64,
+    /// The group's value before the row.
+    pub before: f64,
     pub samples: Vec<(i64, f64)>,
 }
 
@@ -163,12 +165,13 @@ impl Groups {
         }
         let leads = first || !before.any_live(members) || (row.gap && changed.is_some());
         let mut samples = Vec::with_capacity(2);
+        let value_before = before.sum(members);
         if leads {
-            samples.push((row.lead_ms, before.sum(members)));
+            samples.push((row.lead_ms, value_before));
         }
         samples.push((row.tick_ms, after.sum(members)));
         let records = changed.unwrap_or(0);
-        Some(Item { group, records, samples })
+        Some(Item { group, records, before: value_before, samples })
     }
 }
 
@@ -222,9 +225,12 @@ mod tests {
             &row(1, true, false, &[(0, false, 0.0, 2.0), (1, false, 0.0, 3.0)]),
             false,
         );
-        assert_eq!(items, [Item { group: 0, records: 2, samples: vec![(90, 0.0), (100, 5.0)] }]);
+        assert_eq!(
+            items,
+            [Item { group: 0, records: 2, before: 0.0, samples: vec![(90, 0.0), (100, 5.0)] }]
+        );
         let items = groups.items(&mut state, &row(2, false, false, &[(1, true, 3.0, 4.0)]), false);
-        assert_eq!(items, [Item { group: 0, records: 1, samples: vec![(200, 6.0)] }]);
+        assert_eq!(items, [Item { group: 0, records: 1, before: 5.0, samples: vec![(200, 6.0)] }]);
     }
 
     #[test]

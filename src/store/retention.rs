@@ -3,12 +3,18 @@
 //! | what | kept |
 //! | --- | --- |
 //! | points_inbox | an hour after they are in the counters, for deduplication |
-//! | samples | 31 days, and until the history has them |
-//! | events_inbox, spans_inbox | `history_days`, below the disk limit; delivered ones go first |
+//! | samples | 31 days, and until the history and every destination have them; older ones are thinned |
+//! | events_inbox, spans_inbox | `history_days`, below the disk limit |
+//! | quarantine | 30 days, 16 MiB ([`super::quarantine`]) |
 //! | counters, streams, cursors | for ever (streams: 90 days of silence) |
 //!
-//! When undelivered records must go, each destination that still wanted them counts them as evicted, and
-//! its cursor moves on.
+//! Over the disk limit, until there is enough room: delivered spans and events, delivered samples,
+//! undelivered spans, undelivered events, the oldest first; then samples are thinned ([`super::thinning`]),
+//! to one row an hour and then to the last value, and never dropped undelivered. When undelivered records
+//! must go, each destination that still wanted them counts them as evicted, and its cursor moves on.
+//!
+//! A full disk is not the limit: others fill it, and what is dropped for them is gone for nothing. There
+//! only as much goes as the next requests need, and stays inside the file as free pages.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -16,7 +22,8 @@ use super::core::{Core, DUPLICATE_WINDOW_MS};
 use super::fold::Fold;
 use super::handle::{Cursor, Lane};
 use super::inbox::Inbox;
-use super::lanes;
+use super::thinning::{ALL_MS, HOUR_MS};
+use super::{lanes, reserve};
 
 const SAMPLES_KEPT_MS: i64 = 31 * DAY_MS;
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -24,6 +31,12 @@ const DAY_MS: i64 = 24 * 3_600_000;
 pub const INTERVAL_MS: i64 = 10 * 60_000;
 /// Rows deleted in one transaction, so that a request never waits long for its commit.
 const ROWS_PER_STEP: u32 = 500;
+/// The same for undelivered ones, so that hardly more goes than must.
+const UNDELIVERED_ROWS_PER_STEP: u32 = 64;
+/// Free pages that a store on a full disk makes for what comes next.
+const ROOM_BYTES: u64 = 1024 * 1024;
+/// Samples younger than this are not thinned.
+const FRESH_MS: i64 = HOUR_MS;
 /// Share of the disk limit to which a full store is brought down.
 const LOW_WATER_PERCENT: u64 = 90;
 
@@ -48,13 +61,22 @@ impl Core {
         {}
         Fold::forget_old_streams(&self.connection, now_ms)?;
         self.expire(Lane::Samples, now_ms - SAMPLES_KEPT_MS)?;
+        self.thin(now_ms - SAMPLES_KEPT_MS, HOUR_MS)?;
         let kept_ms = i64::from(self.options.history_days) * DAY_MS;
         self.expire(Lane::Events, now_ms - kept_ms)?;
         self.expire(Lane::Spans, now_ms - kept_ms)?;
+        self.trim_quarantine(now_ms)?;
+        self.retain_within_limit(now_ms)
+    }
+
+    /// Only what the disk limit asks for, whatever its age.
+    pub fn retain_within_limit(&mut self, now_ms: i64) -> rusqlite::Result<()> {
         if self.disk_bytes()? > self.options.disk_bytes_max {
-            self.make_room()?;
+            self.make_room(self.options.disk_bytes_max / 100 * LOW_WATER_PERCENT, now_ms)?;
         }
-        self.connection.execute_batch("PRAGMA incremental_vacuum(256)")
+        self.connection.execute_batch("PRAGMA incremental_vacuum(256)")?;
+        reserve::keep(&self.options.queue_db);
+        Ok(())
     }
 
     fn expire(&mut self, lane: Lane, before_ms: i64) -> rusqlite::Result<()> {
@@ -66,53 +88,81 @@ impl Core {
         let through: Option<i64> =
             self.connection.query_row(&sql, [before_ms], |row| row.get(0))?;
         let Some(through) = through else { return Ok(()) };
-        let through = if lane == Lane::Samples { through.min(self.history.0) } else { through };
+        let through = if lane == Lane::Samples {
+            through.min(self.delivered_through(lane).unwrap_or(i64::MAX))
+        } else {
+            through
+        };
         self.drop_rows(lane, through)
     }
 
-    /// The file system is full: delivered records go at once, whatever the limit says.
-    pub fn make_room_now(&mut self) -> rusqlite::Result<()> {
-        let limit = self.options.disk_bytes_max;
-        self.options.disk_bytes_max = self.disk_bytes()?;
-        let made = self.make_room();
-        self.options.disk_bytes_max = limit;
-        made?;
-        self.connection.execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+    /// The newest row that every destination has had, and samples the history too; `None` if nobody
+    /// waits for any.
+    fn delivered_through(&self, lane: Lane) -> Option<i64> {
+        let states = self.lanes.states.iter().filter(|((_, other), _)| *other == lane);
+        let history = (lane == Lane::Samples).then(|| self.history_row.unwrap_or(0));
+        states.map(|(_, state)| state.cursor.row - 1).chain(history).min()
     }
 
-    /// Brings the database below the limit: spans, then delivered events, then the oldest events.
-    fn make_room(&mut self) -> rusqlite::Result<()> {
-        let target = self.options.disk_bytes_max / 100 * LOW_WATER_PERCENT;
+    /// The file system is full: there is to be room for what comes next inside the file.
+    pub fn make_room_now(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        reserve::release(&self.options.queue_db);
+        let free: u64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        let page: u64 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let lacking = ROOM_BYTES.saturating_sub(free * page);
+        if lacking > 0 {
+            let used = self.disk_bytes()?;
+            let most = used / 100 * (100 - LOW_WATER_PERCENT);
+            self.make_room(used - lacking.min(most), now_ms)?;
+        }
+        // The log keeps its size: on a full disk it could not grow again.
+        self.connection.execute_batch("PRAGMA wal_checkpoint(RESTART)")
+    }
+
+    /// Brings the used pages down to `target_bytes`, or as near as may be; the order is at the top.
+    fn make_room(&mut self, target_bytes: u64, now_ms: i64) -> rusqlite::Result<()> {
         for (lane, undelivered) in [
-            (Lane::Spans, true),
+            (Lane::Spans, false),
             (Lane::Events, false),
+            (Lane::Samples, false),
+            (Lane::Spans, true),
             (Lane::Events, true),
-            (Lane::Samples, true),
         ] {
-            while self.disk_bytes()? > target {
-                let sql = format!(
-                    "SELECT max(row) FROM (SELECT row FROM {} ORDER BY row LIMIT {ROWS_PER_STEP})",
-                    lanes::lane_table(lane)
-                );
-                let oldest: Option<i64> = self.connection.query_row(&sql, [], |row| row.get(0))?;
-                let wanted = self
-                    .lanes
-                    .states
-                    .iter()
-                    .filter(|((_, other), _)| *other == lane)
-                    .map(|(_, state)| state.cursor.row - 1)
-                    .min();
-                let through = match (oldest, wanted) {
-                    (Some(oldest), Some(wanted)) if !undelivered => oldest.min(wanted),
-                    (Some(oldest), _) => oldest,
-                    (None, _) => break,
-                };
-                let before = self.disk_bytes()?;
-                self.drop_rows(lane, through)?;
-                if self.disk_bytes()? >= before {
-                    break;
-                }
+            self.drop_oldest(lane, undelivered, target_bytes)?;
+        }
+        for step_ms in [HOUR_MS, ALL_MS] {
+            if self.disk_bytes()? > target_bytes {
+                self.thin(now_ms - FRESH_MS, step_ms)?;
             }
+        }
+        Ok(())
+    }
+
+    fn drop_oldest(
+        &mut self,
+        lane: Lane,
+        undelivered: bool,
+        target_bytes: u64,
+    ) -> rusqlite::Result<()> {
+        let rows = if undelivered { UNDELIVERED_ROWS_PER_STEP } else { ROWS_PER_STEP };
+        let mut used = self.disk_bytes()?;
+        while used > target_bytes {
+            let sql = format!(
+                "SELECT max(row) FROM (SELECT row FROM {} ORDER BY row LIMIT {rows})",
+                lanes::lane_table(lane)
+            );
+            let oldest: Option<i64> = self.connection.query_row(&sql, [], |row| row.get(0))?;
+            let Some(oldest) = oldest else { break };
+            let through = match self.delivered_through(lane) {
+                Some(delivered) if !undelivered => oldest.min(delivered),
+                _ => oldest,
+            };
+            self.drop_rows(lane, through)?;
+            let left = self.disk_bytes()?;
+            if left >= used {
+                break;
+            }
+            used = left;
         }
         Ok(())
     }
@@ -122,8 +172,14 @@ impl Core {
         let through = through.min(self.lane_end(lane).row - 1);
         let table = lanes::lane_table(lane);
         self.evict(lane, through)?;
+        // A destination's first row holds the start of its series.
+        let stays = if lane == Lane::Samples {
+            "AND row NOT IN (SELECT start_row FROM lane WHERE start_row IS NOT NULL)"
+        } else {
+            ""
+        };
         let sql = format!(
-            "DELETE FROM {table} WHERE row IN (SELECT row FROM {table} WHERE row <= ?1 ORDER BY row LIMIT ?2)"
+            "DELETE FROM {table} WHERE row IN (SELECT row FROM {table} WHERE row <= ?1 {stays} ORDER BY row LIMIT ?2)"
         );
         while self.connection.prepare_cached(&sql)?.execute(params![through, ROWS_PER_STEP])? > 0 {}
         Ok(())

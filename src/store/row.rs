@@ -14,6 +14,7 @@
 //!
 //! Integers are LEB128, floats little-endian. A row that does not decode is reported, never guessed at.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -34,6 +35,12 @@ pub enum RowError {
     Damaged(usize),
     #[error("row does not decompress: {0}")]
     Compression(String),
+}
+
+thread_local! {
+    // Making one costs more than decompressing a row with it.
+    static DECOMPRESSOR: RefCell<std::io::Result<zstd::bulk::Decompressor<'static>>> =
+        RefCell::new(zstd::bulk::Decompressor::new());
 }
 
 /// Turns batches into rows; holds the compressor and the string table, so that they are reused.
@@ -267,7 +274,11 @@ fn decompress(row: &[u8]) -> Result<Vec<u8>, RowError> {
     let length = reader.varint().and_then(|length| usize::try_from(length).ok());
     let length =
         length.filter(|length| *length <= ROW_BYTES_MAX).ok_or_else(|| damaged(&reader))?;
-    zstd::bulk::decompress(reader.rest(), length)
+    DECOMPRESSOR
+        .with_borrow_mut(|decompressor| match decompressor {
+            Ok(decompressor) => decompressor.decompress(reader.rest(), length),
+            Err(error) => Err(std::io::Error::other(error.to_string())),
+        })
         .map_err(|error| RowError::Compression(error.to_string()))
 }
 

@@ -6,7 +6,9 @@
 //! ```
 //!
 //! Ticks lie on a grid, so that all series of a machine share their times. Times strictly increase,
-//! whatever the clock does.
+//! whatever the clock does: while it is behind the last tick, the next one is 1 ms later. Where it is
+//! behind by more than [`AHEAD_MS_MAX`], backends would refuse that, and the store becomes a new install,
+//! with new series, at the clock's time.
 
 /// While a session is active.
 const STEP_MS: i64 = 15_000;
@@ -16,6 +18,9 @@ const ACTIVE_FOR_MS: i64 = 15 * 60_000;
 const ASLEEP_AFTER_MS: i64 = 12 * 3_600_000;
 /// Two slow steps and a half without a tick: the sampler slept, or the machine did.
 const GAP_MS: i64 = 150_000;
+
+/// No sample is made further ahead of the clock.
+pub const AHEAD_MS_MAX: i64 = 5 * 60_000;
 
 /// The times of one row of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +48,9 @@ impl Sampler {
     }
 
     pub fn data_came(&mut self, now_ms: i64) {
-        self.data_ms = self.data_ms.max(now_ms);
+        // A clock that was far ahead must not keep the sampler awake until then.
+        let ahead = self.data_ms - now_ms > AHEAD_MS_MAX;
+        self.data_ms = if ahead { now_ms } else { self.data_ms.max(now_ms) };
     }
 
     /// When the next tick is due; `None` while asleep, until data comes.
@@ -53,8 +60,22 @@ impl Sampler {
             return None;
         }
         let step = if idle_ms <= ACTIVE_FOR_MS { STEP_MS } else { SLOW_STEP_MS };
-        let after = self.ticked_ms.max(self.looked_ms).max(now_ms.saturating_sub(step));
+        // Times from before the clock was set back do not hold a tick up.
+        let last_ms = self.ticked_ms.max(self.looked_ms);
+        let last_ms = if last_ms - now_ms > AHEAD_MS_MAX { 0 } else { last_ms };
+        let after = last_ms.max(now_ms.saturating_sub(step));
         Some((after.div_euclid(step) + 1) * step)
+    }
+
+    /// The last tick lies further ahead than any sample may.
+    pub fn is_ahead(&self, now_ms: i64) -> bool {
+        self.ticked_ms - now_ms >= AHEAD_MS_MAX
+    }
+
+    /// The clock was set back: the last tick now lies at `ticked_ms`.
+    pub fn set_back(&mut self, ticked_ms: i64, now_ms: i64) {
+        (self.ticked_ms, self.full_ms, self.looked_ms) = (ticked_ms, ticked_ms, 0);
+        self.data_ms = self.data_ms.min(now_ms);
     }
 
     /// The times of a tick taken now.

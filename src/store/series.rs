@@ -66,16 +66,16 @@ impl SeriesTable {
         &self.list
     }
 
-    /// Adds to the counter of `metric` with `labels`, which is made where there is none.
-    pub fn add(&mut self, metric: &Arc<str>, labels: &Labels, increment: f64) {
-        let id = self.id(metric, labels);
+    /// Adds to a counter.
+    pub fn add(&mut self, id: u32, increment: f64) {
         if let Some(series) = self.list.get_mut(id as usize) {
             series.value += increment;
             self.touched.insert(id);
         }
     }
 
-    fn id(&mut self, metric: &Arc<str>, labels: &Labels) -> u32 {
+    /// The counter of `metric` with `labels`, which is made where there is none.
+    pub fn id(&mut self, metric: &Arc<str>, labels: &Labels) -> u32 {
         let full = with_name(metric, labels);
         if let Some(id) = self.by_labels.get(&full) {
             return *id;
@@ -217,6 +217,11 @@ fn labels_from_json(json: &str) -> Labels {
 mod tests {
     use super::*;
 
+    fn add(table: &mut SeriesTable, metric: &Arc<str>, labels: &Labels, increment: f64) {
+        let id = table.id(metric, labels);
+        table.add(id, increment);
+    }
+
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect()
     }
@@ -225,7 +230,7 @@ mod tests {
     fn a_series_is_sampled_when_it_changed_and_retires_after_a_month() {
         let mut table = SeriesTable::default();
         let metric: Arc<str> = "m_total".into();
-        table.add(&metric, &labels(&[("job", "claude-code")]), 2.0);
+        add(&mut table, &metric, &labels(&[("job", "claude-code")]), 2.0);
         let first = table.sample(60_000, 45_000);
         assert_eq!(
             first,
@@ -236,7 +241,7 @@ mod tests {
         let later = 60_000 + RETIRE_AFTER_MS + 1;
         assert!(!table.sample(later, later - 1)[0].is_live);
         assert!(table.sample(later + 1, later).is_empty(), "it retires once");
-        table.add(&metric, &labels(&[("job", "claude-code")]), 1.0);
+        add(&mut table, &metric, &labels(&[("job", "claude-code")]), 1.0);
         let woke = table.sample(later + 60_000, later + 45_000);
         assert_eq!(
             woke,
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn a_new_series_of_value_zero_is_sampled_too() {
         let mut table = SeriesTable::default();
-        table.add(&"m_total".into(), &labels(&[("type", "removed")]), 0.0);
+        add(&mut table, &"m_total".into(), &labels(&[("type", "removed")]), 0.0);
         assert_eq!(table.sample(1_000, 900).len(), 1);
         assert!(table.sample(2_000, 1_900).is_empty());
     }
@@ -258,7 +263,8 @@ mod tests {
         let metric: Arc<str> = "m_total".into();
         let many = SERIES_MAX + 500;
         for number in 0..many {
-            table.add(
+            add(
+                &mut table,
                 &metric,
                 &labels(&[("agent_name", &number.to_string()), ("job", "j"), ("type", "input")]),
                 1.0,

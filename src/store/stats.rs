@@ -10,7 +10,8 @@ impl Core {
     pub fn stats(&mut self, now_ms: i64) -> rusqlite::Result<StoreStats> {
         self.complete_sessions(now_ms)?;
         let (received, duplicate) = self.received();
-        let mut warnings = self.cardinality.warnings();
+        let mut warnings = self.troubles(now_ms);
+        warnings.extend(self.cardinality.warnings());
         if self.fold.series.folded > 0 {
             warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels; use fewer tag values", self.fold.series.folded));
         }
@@ -24,6 +25,25 @@ impl Core {
             disk_bytes: self.disk_bytes()?,
             warnings,
         })
+    }
+
+    /// What can be said even if nothing can be read.
+    pub fn stats_in_trouble(&self, now_ms: i64) -> StoreStats {
+        let (received, duplicate) = self.received();
+        StoreStats {
+            install_id: self.install_id.clone(),
+            received,
+            duplicate,
+            series: self.fold.series.list().len() as u64,
+            warnings: self.troubles(now_ms),
+            ..StoreStats::default()
+        }
+    }
+
+    /// The disk, and what happened to the database.
+    fn troubles(&self, now_ms: i64) -> Vec<String> {
+        let failing = self.health.warning(&self.options.queue_db, now_ms);
+        failing.into_iter().chain(self.recent_note(now_ms).ok().flatten()).collect()
     }
 
     /// Sessions of today from before this start, read at the first question.

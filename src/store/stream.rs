@@ -6,8 +6,8 @@
 //!
 //! | point | rule |
 //! | --- | --- |
-//! | cumulative, start known | older than the last: ignored (a retry that arrives late). Otherwise what exceeds the last value counts; a smaller value is not a reset |
-//! | cumulative, start 0 (unknown) | the same, but newer and smaller is a reset and counts whole |
+//! | cumulative, start known | what exceeds the largest value counts, whatever its time: a retry that arrives late is smaller, and a clock may be set back. A smaller value is not a reset |
+//! | cumulative, start 0 (unknown) | older than the last: ignored. Otherwise the same, but smaller is a reset and counts whole |
 //! | delta | counts, unless the very same `(start, end)` was seen; late ones count too |
 
 use crate::record::{Point, Temporality};
@@ -33,7 +33,7 @@ impl Stream {
         match point.temporality {
             Temporality::Delta if self.intervals.contains(&(point.start_ns, point.time_ns)) => 0.0,
             Temporality::Delta => point.value,
-            Temporality::Cumulative if point.time_ns < self.time_ns => 0.0,
+            Temporality::Cumulative if self.is_late(point) => 0.0,
             Temporality::Cumulative if point.value >= self.value => point.value - self.value,
             Temporality::Cumulative if point.start_ns == 0 => point.value,
             Temporality::Cumulative => 0.0,
@@ -54,14 +54,18 @@ impl Stream {
         match point.temporality {
             Temporality::Delta => self.remember((point.start_ns, point.time_ns)),
             Temporality::Cumulative => {
-                if point.time_ns >= self.time_ns && (point.value > self.value || self.resets(point))
-                {
+                if !self.is_late(point) && (point.value > self.value || self.resets(point)) {
                     self.value = point.value;
                 }
             }
         }
         self.time_ns = self.time_ns.max(point.time_ns);
         increment
+    }
+
+    /// Before the last reset, perhaps: its value says nothing.
+    fn is_late(&self, point: &Point) -> bool {
+        point.start_ns == 0 && point.time_ns < self.time_ns
     }
 
     fn resets(&self, point: &Point) -> bool {
@@ -145,6 +149,16 @@ mod tests {
             point(Temporality::Cumulative, 5, 40, 310.0),
         ];
         assert_eq!(total(&points), 310.0);
+    }
+
+    #[test]
+    fn a_clock_set_back_hides_no_growth() {
+        let points = [
+            point(Temporality::Cumulative, 5, 1_000, 50.0),
+            point(Temporality::Cumulative, 5, 10, 53.0),
+            point(Temporality::Cumulative, 5, 20, 54.0),
+        ];
+        assert_eq!(total(&points), 54.0);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::core::{Core, Options, refusal};
-use super::handle::{Command, Handle, Ingest, Ingested, Refused, SeriesValue, StoreStats};
+use super::core::{Core, Options};
+use super::handle::{Command, Handle, Ingest, Ingested, Refused, SeriesValue};
 use super::retention;
 use super::schema::OpenError;
 
@@ -43,6 +43,9 @@ pub struct Store {
     pub handle: Handle,
     pub install_id: Arc<str>,
     pub install_key: [u8; 32],
+    /// Told when the database became a new install while it was open: `install_id` and `install_key` are
+    /// those of before, and a new worker is needed.
+    pub renewed: Arc<tokio::sync::Notify>,
     /// Ends after [`Handle::stop`], or when every handle is gone.
     pub thread: std::thread::JoinHandle<()>,
 }
@@ -55,16 +58,26 @@ pub fn open(options: Options, clock: Clock) -> Result<Store, OpenError> {
     let core = Core::open(options, clock.now_ms())?;
     let (commands, inbox) = mpsc::channel(QUEUE_COMMANDS_MAX);
     let (news, heard) = watch::channel(0);
-    let install_id = core.install_id().into();
+    let install_id: Arc<str> = core.install_id().into();
+    let renewed = Arc::new(tokio::sync::Notify::new());
     let install_key = core.install_key();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
-    let worker = Worker { core, clock, inbox, news, retained_ms: 0 };
+    let worker = Worker {
+        core,
+        clock,
+        inbox,
+        news,
+        retained_ms: 0,
+        steady: Steady::default(),
+        install_id: Arc::clone(&install_id),
+        renewed: Arc::clone(&renewed),
+    };
     let thread = std::thread::Builder::new()
         .name("store".into())
         .spawn(move || runtime.block_on(worker.run()))
         .map_err(failed)?;
-    Ok(Store { handle: Handle::new(commands, heard), install_id, install_key, thread })
+    Ok(Store { handle: Handle::new(commands, heard), install_id, install_key, renewed, thread })
 }
 
 struct Worker {
@@ -73,6 +86,32 @@ struct Worker {
     inbox: mpsc::Receiver<Command>,
     news: watch::Sender<u64>,
     retained_ms: i64,
+    steady: Steady,
+    /// As it was when the store was opened.
+    install_id: Arc<str>,
+    renewed: Arc<tokio::sync::Notify>,
+}
+
+/// Whether the clock can be trusted to say what is old. One that jumped ahead for a moment must not make
+/// everything expire.
+#[derive(Default)]
+struct Steady {
+    since_ms: i64,
+    last_ms: i64,
+}
+
+/// A longer step than this is a jump, or a long sleep; both are over when it has gone on steadily.
+const JUMP_MS: i64 = 24 * 3_600_000;
+const STEADY_AFTER_MS: i64 = 3_600_000;
+
+impl Steady {
+    fn is_at(&mut self, now_ms: i64) -> bool {
+        if (now_ms - self.last_ms).abs() > JUMP_MS || now_ms < self.since_ms {
+            self.since_ms = now_ms;
+        }
+        self.last_ms = now_ms;
+        now_ms - self.since_ms >= STEADY_AFTER_MS
+    }
 }
 
 type Waiting = Vec<(Ingest, oneshot::Sender<Result<Ingested, Refused>>)>;
@@ -130,17 +169,17 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        let (group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        let answers = self.ingest(&group);
+        let (mut group, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let answers = self.ingest(&mut group);
         for (reply, answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer);
         }
         other
     }
 
-    fn ingest(&mut self, group: &[Ingest]) -> Vec<Result<Ingested, Refused>> {
+    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
         let now_ms = self.clock.now_ms();
-        if now_ms - self.retained_ms > retention::INTERVAL_MS {
+        if (now_ms - self.retained_ms).abs() > retention::INTERVAL_MS {
             self.retain(now_ms);
         }
         let mut answers = self.core.ingest(group, now_ms);
@@ -152,29 +191,66 @@ impl Worker {
         if answers.iter().any(|answer| matches!(answer, Ok(Ingested::Stored))) {
             self.tell();
         }
+        self.look_at_install();
         answers
     }
 
     fn retain(&mut self, now_ms: i64) {
         self.retained_ms = now_ms;
-        if let Err(error) = self.core.retain(now_ms) {
+        if self.core.heal(now_ms).is_err() {
+            return;
+        }
+        let retained = if self.steady.is_at(now_ms) {
+            self.core.retain(now_ms)
+        } else {
+            self.core.retain_within_limit(now_ms)
+        };
+        if let Err(error) = retained {
+            self.core.failed(&error, now_ms);
             tracing::error!(%error, "old records could not be dropped");
         }
     }
 
     fn make_room(&mut self) {
-        if let Err(error) = self.core.make_room_now() {
+        let now_ms = self.clock.now_ms();
+        if let Err(error) = self.core.make_room_now(now_ms) {
+            self.core.failed(&error, now_ms);
             tracing::error!(%error, "the disk is full, and nothing older could be dropped");
         }
     }
 
     fn tick(&mut self) {
-        match self.core.tick(self.clock.now_ms()) {
-            Ok(true) => self.tell(),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "samples could not be written; the next tick tries again");
-            }
+        if let Err(error) = self.try_tick() {
+            tracing::error!(%error, "samples could not be written; the next tick tries again");
+        }
+    }
+
+    fn try_tick(&mut self) -> Result<(), Refused> {
+        let now_ms = self.clock.now_ms();
+        self.core.keep_file(now_ms)?;
+        let ticked = self.core.tick(now_ms);
+        self.look_at_install();
+        if ticked.map_err(|error| self.core.failed(&error, now_ms))? {
+            self.tell();
+        }
+        Ok(())
+    }
+
+    /// Runs `ask` on a database that is open, and looks after it if that fails.
+    fn on_core<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Core, i64) -> rusqlite::Result<T>,
+    ) -> Result<T, Refused> {
+        let now_ms = self.clock.now_ms();
+        self.core.heal(now_ms)?;
+        let answer = ask(&mut self.core, now_ms).map_err(|error| self.core.failed(&error, now_ms));
+        self.look_at_install();
+        answer
+    }
+
+    fn look_at_install(&self) {
+        if self.core.install_id() != &*self.install_id {
+            self.renewed.notify_one();
         }
     }
 
@@ -185,43 +261,45 @@ impl Worker {
     fn answer(&mut self, command: Command) {
         match command {
             Command::Tick(reply) => {
-                let ticked = self.core.tick(self.clock.now_ms());
-                if matches!(ticked, Ok(true)) {
-                    self.tell();
-                }
-                let _ = reply.send(ticked.map(|_| ()).map_err(|error| refusal(&error)));
+                let _ = reply.send(self.try_tick());
             }
             Command::OpenDestination(key, reply) => {
-                let opened = self.core.open_destination(&key, self.clock.now_ms());
+                let opened = self.on_core(|core, now_ms| core.open_destination(&key, now_ms));
                 self.tell();
-                let _ = reply.send(opened.map_err(|error| refusal(&error)));
+                let _ = reply.send(opened);
             }
             Command::Destinations(reply) => {
                 let _ = reply.send(self.core.lanes.privacy.keys().cloned().collect());
             }
             Command::RemoveDestination(name, reply) => {
-                let _ = reply
-                    .send(self.core.remove_destination(&name).map_err(|error| refusal(&error)));
+                let _ = reply.send(self.on_core(|core, _| core.remove_destination(&name)));
             }
             Command::Freeze { destination, lane, records_max, bytes_max, reply } => {
-                let _ = reply.send(
-                    self.core
-                        .freeze(&destination, lane, records_max, bytes_max)
-                        .map_err(|error| refusal(&error)),
-                );
+                let _ =
+                    reply.send(self.on_core(|core, _| {
+                        core.freeze(&destination, lane, records_max, bytes_max)
+                    }));
             }
             Command::Settle { destination, lane, settled, reply } => {
-                let _ = reply.send(
-                    self.core.settle(&destination, lane, &settled).map_err(|error| refusal(&error)),
-                );
+                let _ =
+                    reply.send(self.on_core(|core, _| core.settle(&destination, lane, &settled)));
+            }
+            Command::Learned(name, reply) => {
+                let _ = reply.send(self.core.learned(&name).unwrap_or_default());
+            }
+            Command::Learn { destination, learned, reply } => {
+                let _ = reply.send(self.on_core(|core, _| core.learn(&destination, &learned)));
+            }
+            Command::Quarantine(command) => {
+                self.core.answer_quarantine(command, self.clock.now_ms());
             }
             Command::Books(name, reply) => {
                 let _ = reply.send(self.core.books(&name).unwrap_or_default());
             }
             Command::Stats(reply) => {
-                let _ = reply.send(
-                    self.core.stats(self.clock.now_ms()).unwrap_or_else(|_| StoreStats::default()),
-                );
+                let now_ms = self.clock.now_ms();
+                let stats = self.on_core(Core::stats);
+                let _ = reply.send(stats.unwrap_or_else(|_| self.core.stats_in_trouble(now_ms)));
             }
             Command::Values(reply) => {
                 let series = self.core.fold.series.list().iter();
@@ -235,9 +313,9 @@ impl Worker {
                 );
             }
             Command::History { after_tick, after_row, after_series, reply } => {
-                let _ = reply.send(
-                    self.core.history(after_tick, after_row, after_series).unwrap_or_default(),
-                );
+                let page =
+                    self.on_core(|core, _| core.history(after_tick, after_row, after_series));
+                let _ = reply.send(page.unwrap_or_default());
             }
             Command::Ingest(..) | Command::Stop(_) => unreachable!("handled by the caller"),
         }

@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::core::Core;
 use super::handle::Lane;
+use super::install::Reason;
 use super::samples::{self, Entry, SamplesRow};
 
 impl Core {
@@ -19,6 +20,9 @@ impl Core {
 
     /// Writes a row of samples, where there is anything to say. Returns whether there was.
     pub fn tick(&mut self, now_ms: i64) -> rusqlite::Result<bool> {
+        if self.sampler.is_ahead(now_ms) {
+            self.become_new_install(&Reason::ClockSetBack, now_ms)?;
+        }
         let tick = self.sampler.tick(now_ms);
         let beats =
             tick.full && self.lanes.any(Lane::Samples) && !self.fold.series.list().is_empty();
@@ -50,6 +54,8 @@ impl Core {
         self.sampler.ticked(tick);
         self.fold.saved();
         self.forget_hashes(now_ms);
+        self.health.succeeded();
+        self.mark_high_water();
         Ok(true)
     }
 

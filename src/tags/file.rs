@@ -138,7 +138,10 @@ mod tests {
             read_text("team = 5\nproject = \"x\"\n[privacy]\nlevel = \"minimal\"\n");
         assert!(file.tags.is_empty());
         assert_eq!(file.privacy.map(|level| level.value), Some(PrivacyLevel::Minimal));
-        assert_eq!(problems, [".ccotel.toml:1: `team` must be a string, and is a whole number"]);
+        assert_eq!(
+            problems,
+            [".ccotel.toml:1: `team` must be a string, and is a whole number; write it as \"…\""]
+        );
     }
 
     #[test]

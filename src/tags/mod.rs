@@ -115,6 +115,7 @@ pub fn resolve(inputs: &Inputs<'_>) -> Resolved {
     }
     draft.variable(inputs.variable.unwrap_or_default());
     draft.bound();
+    draft.problems.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     Resolved {
         directory,
         tags: draft.tags,
@@ -155,13 +156,21 @@ impl Draft {
         let over = self.tags.len().saturating_sub(TAGS_MAX);
         let optional = self.tags.keys().filter(|key| !matches!(key.as_str(), "team" | "project"));
         let surplus: Vec<String> = optional.rev().take(over).cloned().collect();
-        for key in surplus.iter().rev() {
-            let Some(tag) = self.tags.remove(key) else { continue };
-            let what = format!("more than {TAGS_MAX} tags; `{key}` is left out");
-            let mut problem =
-                Problem::error(Path::new(&tag.source.source), what, "keep the ones you query by");
-            problem.line = tag.source.line;
-            problem.key = Some(format!("tags.{key}"));
+        // One problem a file, where the first of them stands: forty lines would hide the others.
+        let mut left_out: BTreeMap<String, Vec<(Option<u32>, String)>> = BTreeMap::new();
+        for key in surplus {
+            let Some(Tag { source, .. }) = self.tags.remove(&key) else { continue };
+            left_out.entry(source.source).or_default().push((source.line, key));
+        }
+        for (file, mut tags) in left_out {
+            tags.sort();
+            let line = tags.first().and_then(|(line, _)| *line);
+            let keys: Vec<String> = tags.iter().map(|(_, key)| format!("`{key}`")).collect();
+            let are = if keys.len() == 1 { "is" } else { "are" };
+            let what = format!("more than {TAGS_MAX} tags; {} {are} left out", keys.join(", "));
+            let mut problem = Problem::error(Path::new(&file), what, "keep the ones you query by");
+            problem.line = line;
+            problem.key = Some("tags".to_owned());
             self.problems.push(problem);
         }
     }

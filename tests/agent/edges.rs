@@ -108,7 +108,7 @@ fn status_tells_scripts_whether_an_agent_runs() {
     for key in ["pid", "version", "started", "addresses", "sessions", "records", "warnings"] {
         assert!(!document[key].is_null(), "{key}: {document}");
     }
-    assert_eq!(home.run(&["retry", "nowhere"]).status.code(), Some(1));
+    assert_eq!(home.run(&["retry", "nowhere"]).status.code(), Some(2));
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn wrong_use() {
         (&["connect", "loki", "http://h", "--privacy", "full"], "only be tighter"),
         (&["connect", "loki", "http://h", "--bearer-token-file", "/nonexistent"], "no file"),
         (&["connect", "grafana", "http://h"], "prometheus"),
-        (&["disconnect", "b", "--yes"], "there is a"),
+        (&["disconnect", "b", "--yes"], "there are: a"),
     ];
     for (arguments, words) in table {
         let output = ccotel(dir.path(), arguments);
@@ -122,6 +122,8 @@ fn disconnects() {
         let arguments = ["connect", "loki", "http://127.0.0.1:1", "--name", name, "--no-check"];
         assert!(ccotel(dir.path(), &arguments).status.success());
     }
+    // There is a store, and no agent to say what waits in it.
+    std::fs::write(dir.path().join("queue.db"), "").unwrap();
     let before = config(dir.path());
     let output = ccotel(dir.path(), &["disconnect", "a"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

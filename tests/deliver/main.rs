@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; clippy knows them by #[test] only")]
 
+mod balance;
 mod connect;
 mod faults;
 mod formats;
+mod machine;
+mod matrix;
 mod prometheus;
 mod server;
 mod setup;
@@ -14,10 +17,16 @@ use libtest_mimic::{Arguments, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> =
-        [faults::trials(), formats::trials(), connect::trials(), prometheus::trials()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let trials: Vec<Trial> = [
+        faults::trials(),
+        matrix::trials(),
+        balance::trials(),
+        formats::trials(),
+        connect::trials(),
+        prometheus::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

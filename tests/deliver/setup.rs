@@ -16,7 +16,7 @@ use super::store::Store;
 pub const INSTALL: &str = "6e9fd1b4";
 
 /// A trial with a runtime of its own.
-pub fn trial<F: Future<Output = ()> + 'static>(name: &str, test: fn() -> F) -> Trial {
+pub fn trial<F: Future<Output = ()> + 'static>(name: impl Into<String>, test: fn() -> F) -> Trial {
     Trial::test(name, move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(test());
@@ -88,7 +88,7 @@ pub fn series(name: &str, samples: &[(i64, f64)]) -> SeriesSamples {
         (Arc::from("job"), Arc::from("claude-code")),
     ];
     let start_ms = samples.first().map_or(0, |(time_ms, _)| time_ms - 60_000);
-    SeriesSamples { labels: Arc::new(labels), start_ms, samples: samples.to_vec() }
+    SeriesSamples { labels: Arc::new(labels), start_ms, before: 0.0, samples: samples.to_vec() }
 }
 
 pub fn event(age: Duration) -> Event {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ccotel::store::handle::{
-    Books, Command, Content, Cursor, DestinationKey, FrozenBatch, Handle, Lane, Settled,
+    Books, Command, Content, Cursor, DestinationKey, FrozenBatch, Handle, Lane, QuarantineCommand,
+    Settled,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -18,6 +19,7 @@ pub struct Kept {
     pub settled: Vec<(Lane, Settled)>,
     pub opened: Vec<DestinationKey>,
     pub removed: Vec<String>,
+    pub learned: Option<String>,
     /// The records asked for at most, freeze by freeze.
     pub records_max: Vec<u32>,
 }
@@ -114,17 +116,38 @@ fn answer(kept: &mut Kept, command: Command) {
                 batch.records,
                 "the books of a batch add up"
             );
+            if settled.learned.is_some() {
+                kept.learned.clone_from(&settled.learned);
+            }
             kept.settled.push((lane, settled));
             let _ = reply.send(Ok(()));
         }
         Command::Books(_, reply) => {
             let waiting = kept.waiting.values().flatten().chain(kept.frozen.values());
-            let delivered = kept.settled.iter().map(|(_, settled)| settled.delivered).sum();
+            let sum = |part: fn(&Settled) -> u64| {
+                kept.settled.iter().map(|(_, settled)| part(settled)).sum::<u64>()
+            };
+            let quarantined =
+                sum(|settled| settled.quarantined.iter().map(|one| one.records).sum());
             let _ = reply.send(Books {
                 backlog_records: waiting.map(|batch| batch.records).sum(),
-                delivered,
+                delivered: sum(|settled| settled.delivered),
+                expired: sum(|settled| settled.expired),
+                compacted: sum(|settled| settled.compacted),
+                quarantined,
+                quarantine_kept: quarantined,
                 ..Books::default()
             });
+        }
+        Command::Learned(_, reply) => {
+            let _ = reply.send(kept.learned.clone());
+        }
+        Command::Learn { learned, reply, .. } => {
+            kept.learned = Some(learned);
+            let _ = reply.send(Ok(()));
+        }
+        Command::Quarantine(QuarantineCommand::NextWaiting { reply, .. }) => {
+            let _ = reply.send(Ok(None));
         }
         other => panic!("a destination has no business with {other:?}"),
     }

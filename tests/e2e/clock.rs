@@ -95,7 +95,7 @@ impl Machine {
             temporality: Temporality::Cumulative,
         };
         let ingest = Ingest { body_hash: self.requests, batch: Batch::Points(vec![point]) };
-        let answers = self.core.ingest(&[ingest], self.now_ms);
+        let answers = self.core.ingest(&mut [ingest], self.now_ms);
         answers.into_iter().try_for_each(|answer| answer.map(drop)).context("ingest")
     }
 

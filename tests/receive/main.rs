@@ -4,6 +4,7 @@
 
 mod admission;
 mod durability;
+mod expansion;
 mod limits;
 mod protocols;
 mod refusals;

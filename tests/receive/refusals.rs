@@ -119,7 +119,7 @@ async fn a_store_that_cannot_is_a_503_with_a_time_to_come_back() {
     let troubles = agent.door.troubles();
     assert_eq!(troubles.len(), 1, "one of a kind");
     assert_eq!(troubles[0].kind, Kind::Refused);
-    assert!(troubles[0].what.contains("0 bytes free"), "{}", troubles[0].what);
+    assert!(troubles[0].what.contains("the disk is full"), "{}", troubles[0].what);
 }
 
 #[tokio::test]

@@ -11,17 +11,22 @@ use anyhow::Context;
 use notify::{RecursiveMode, Watcher};
 
 use crate::agent::log::rotated;
+use crate::cli::say;
 use crate::exit::Exit;
 use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many lines
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = whole_number)]
     pub lines: usize,
     /// Go on printing what is added, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
+}
+
+fn whole_number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a whole number"))
 }
 
 pub fn run(paths: &Paths, args: &Args) -> anyhow::Result<Exit> {
@@ -34,7 +39,7 @@ pub fn run(paths: &Paths, args: &Args) -> anyhow::Result<Exit> {
     let current = match File::open(&log) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            println!("ccotel: there is no log yet; the agent has never run here");
+            say("ccotel: there is no log yet; the agent has never run here");
             return Ok(Exit::Done);
         }
         Err(error) => {

@@ -214,7 +214,8 @@ fn duration(text: &str) -> Option<SignedDuration> {
 
 /// `NAME=VALUE`.
 pub fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a header is NAME=VALUE")?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is no header: NAME=VALUE"))?;
     let parsed =
         http::HeaderName::try_from(name).map_err(|_| format!("{name} is no header name"))?;
     http::HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is malformed"))?;
@@ -229,7 +230,7 @@ pub fn privacy(text: &str) -> Result<PrivacyLevel, String> {
         "minimal" => Ok(PrivacyLevel::Minimal),
         "standard" => Ok(PrivacyLevel::Standard),
         "full" => Ok(PrivacyLevel::Full),
-        _ => Err("minimal, standard or full".to_owned()),
+        _ => Err(format!("`{text}` is no level: minimal, standard or full")),
     }
 }
 

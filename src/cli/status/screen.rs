@@ -21,6 +21,7 @@ struct Destination {
     evicted: u64,
     compacted: u64,
     quarantined: u64,
+    quarantine_kept: Option<u64>,
     last_success: Option<Timestamp>,
     last_error: Option<serde_json::Value>,
     next_try: Option<Timestamp>,
@@ -171,11 +172,14 @@ fn draw_destination(
     if let Some(at) = destination.next_try.filter(|&at| at > now) {
         line!(screen, "    next try in {}; `ccotel retry {}` now", span(at, now), destination.name);
     }
+    let kept = destination.quarantine_kept.unwrap_or(destination.quarantined);
+    let gone = destination.quarantined.saturating_sub(kept);
     for (number, what) in [
         (destination.expired, "older than the backend accepts; kept here for reports only"),
         (destination.evicted, "dropped, oldest first, to stay within `[agent] max_disk`"),
         (destination.compacted, "too old for their own time, sent as exact totals at a later one"),
-        (destination.quarantined, "refused by the backend for good; see `ccotel quarantine ls`"),
+        (kept, "refused by the backend for good; see `ccotel quarantine ls`"),
+        (gone, "refused by the backend for good, and no longer kept"),
     ] {
         if number > 0 {
             line!(screen, "    {} records {what}", count(number));

@@ -4,10 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::deliver::samples::{event, series};
+use crate::deliver::wire::Wire;
 use crate::store::handle::Cursor;
 
 const NOW_MS: i64 = 1_795_262_400_000;
 const HOUR_MS: i64 = 3_600_000;
+
+fn request() -> Encoded {
+    Encoded { wire: Wire::RemoteWrite1, headers: Vec::new(), body: b"body".to_vec() }
+}
 
 fn batch(content: Content) -> FrozenBatch {
     FrozenBatch {
@@ -53,7 +58,7 @@ fn play(mut delivery: Delivery, is_bad: impl Fn(i64, f64) -> bool) -> Ended {
         assert!(requests < 100, "the bisecting does not end");
         let all: Vec<_> = part.iter().flat_map(|series| series.samples.clone()).collect();
         if all.iter().any(|(time_ms, value)| is_bad(*time_ms, *value)) {
-            delivery.refused(400, "out of bounds", b"body".to_vec(), NOW_MS);
+            delivery.refused(400, "out of bounds", request(), NOW_MS);
         } else {
             accepted.extend(all.iter().map(|(_, value)| *value));
             delivery.accepted(None, NOW_MS);
@@ -106,7 +111,7 @@ fn samples_behind_the_horizon_are_compacted_and_the_young_ones_delivered() {
     while let Some(Content::Samples(part)) = delivery.next_part() {
         requests += 1;
         if part.iter().any(|series| series.samples[0].0 < horizon) {
-            delivery.refused(400, "out of bounds", Vec::new(), NOW_MS);
+            delivery.refused(400, "out of bounds", request(), NOW_MS);
         } else {
             delivery.accepted(None, NOW_MS);
         }
@@ -118,9 +123,9 @@ fn samples_behind_the_horizon_are_compacted_and_the_young_ones_delivered() {
 
     // Knowing that, the next batch costs no refusal.
     let mut delivery = Delivery::new(batch(Content::Samples(mixed)), NOW_MS);
-    let (mut known, now) = (Horizon::default(), Instant::now());
+    let (mut known, now) = (Horizon::default(), NOW_MS);
     known.learn(now);
-    delivery.keep_within_horizon(&mut known, NOW_MS, now);
+    delivery.keep_within_horizon(&mut known, NOW_MS);
     let ended = play(delivery, |time_ms, _| time_ms < horizon);
     assert_eq!((ended.requests, ended.settled.delivered, ended.settled.compacted), (1, 200, 20));
 }
@@ -165,7 +170,7 @@ fn too_large_is_halved_without_a_budget_down_to_one() {
     while let Some(part) = delivery.next_part() {
         let records = count(part);
         if records > 2 {
-            assert!(delivery.too_large("too big", Vec::new(), NOW_MS));
+            assert!(delivery.too_large("too big", request(), NOW_MS));
         } else {
             largest = largest.max(records);
             delivery.accepted(None, NOW_MS);
@@ -176,7 +181,7 @@ fn too_large_is_halved_without_a_budget_down_to_one() {
     let one = Content::Events(vec![event(1, &[])]);
     let mut delivery = Delivery::new(batch(one), NOW_MS);
     delivery.next_part();
-    assert!(!delivery.too_large("too big", b"body".to_vec(), NOW_MS));
+    assert!(!delivery.too_large("too big", request(), NOW_MS));
     assert_eq!(delivery.settled().quarantined[0].status, 413);
 }
 

@@ -49,12 +49,16 @@ pub fn encode(events: &[Event], install_id: &str, kind: DestinationType) -> Enco
         })
         .collect();
     let mut encoded = encoded(Wire::OtlpLogs, &ExportLogsServiceRequest { resource_logs });
-    if kind == DestinationType::VictoriaLogs {
-        // By default every resource attribute would become a stream field there.
-        let fields = ["service.name", "service.instance.id"].into_iter().chain(STREAM_TAGS);
-        encoded.headers.push(("vl-stream-fields", fields.collect::<Vec<_>>().join(",")));
-    }
+    encoded.headers.extend(header_of(kind));
     encoded
+}
+
+/// What a backend of this type wants to be told besides.
+pub fn header_of(kind: DestinationType) -> Option<(&'static str, String)> {
+    // By default every resource attribute would become a stream field in VictoriaLogs.
+    let fields = ["service.name", "service.instance.id"].into_iter().chain(STREAM_TAGS);
+    (kind == DestinationType::VictoriaLogs)
+        .then(|| ("vl-stream-fields", fields.collect::<Vec<_>>().join(",")))
 }
 
 fn log_record(event: &Event, kind: DestinationType) -> LogRecord {

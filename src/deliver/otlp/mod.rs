@@ -70,14 +70,7 @@ pub fn partial_success(wire: Wire, body: &[u8]) -> PartialSuccess {
 }
 
 fn encoded(wire: Wire, message: &impl Message) -> Encoded {
-    Encoded {
-        wire,
-        headers: vec![
-            ("content-type", "application/x-protobuf".to_owned()),
-            ("content-encoding", "gzip".to_owned()),
-        ],
-        body: gzip(&message.encode_to_vec()),
-    }
+    Encoded { wire, headers: wire.headers(), body: gzip(&message.encode_to_vec()) }
 }
 
 /// Without a time or a name in its header, so that same data is same bytes.

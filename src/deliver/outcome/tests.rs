@@ -3,7 +3,6 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceResponse,
 };
 use prost::Message;
-use tokio::time::Instant;
 
 use super::*;
 use crate::deliver::negotiation::Version;
@@ -81,8 +80,8 @@ fn no_answer_is_tried_again_and_a_wrong_setup_parked() {
 
 #[test]
 fn remote_write_2_is_trusted_by_its_headers_only() {
-    let one = Instant::now();
-    let (unknown, v2, v1) = (Negotiation::Unknown, Negotiation::V2, Negotiation::V1 { since: one });
+    let (unknown, v2, v1) =
+        (Negotiation::Unknown, Negotiation::V2, Negotiation::V1 { since_ms: 7 });
     let fixed = Negotiation::Fixed(Version::V2);
     let table: &[Answered] = &[
         (204, Some("10"), unknown, ("accepted", 0)),

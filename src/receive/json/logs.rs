@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
 use serde_json::Value;
 
-use super::common::{any, attribute};
+use super::attributes::{any, attribute};
 use super::fields::{Fields, Read, enumeration, hex, integer, text};
 
 pub(super) fn record(value: Value) -> Read<LogRecord> {

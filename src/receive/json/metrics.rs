@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use serde_json::Value;
 
-use super::common::attribute;
+use super::attributes::attribute;
 use super::fields::{Fields, Read, Unreadable, boolean, double, enumeration, hex, integer, text};
 use super::{Losses, kept, listed};
 

@@ -12,7 +12,7 @@
 //!
 //! Nesting is limited by `serde_json` (128 levels).
 
-mod common;
+mod attributes;
 #[expect(
     clippy::needless_pass_by_value,
     reason = "all readers have one shape, some keep the value"
@@ -178,7 +178,7 @@ fn read_group<R>(
     losses: &mut Losses,
 ) -> Read<Group<R>> {
     let mut group = Fields::of(group)?;
-    let resource = group.maybe("resource", common::resource)?;
+    let resource = group.maybe("resource", attributes::resource)?;
     let schema_url = group.get("schemaUrl", text)?;
     let mut scopes = Vec::new();
     for scope in group.list(names.scopes)? {
@@ -200,7 +200,7 @@ fn read_scope<R>(
     losses: &mut Losses,
 ) -> Read<Scope<R>> {
     let mut fields = Fields::of(scope)?;
-    let instrumentation = fields.maybe("scope", common::scope)?;
+    let instrumentation = fields.maybe("scope", attributes::scope)?;
     let schema_url = fields.get("schemaUrl", text)?;
     let mut records = Vec::new();
     for record in fields.list(names.records)? {

@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde_json::Value;
 
-use super::common::attribute;
+use super::attributes::attribute;
 use super::fields::{Fields, Read, enumeration, hex, integer, text};
 
 pub(super) fn span(value: Value) -> Read<Span> {

@@ -1,4 +1,4 @@
-//! What all signals share: resources, scopes, attributes and their values.
+//! Attributes and their values, and what carries them in every signal: resources and scopes.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{

@@ -1,0 +1,75 @@
+//! Requests as Claude Code sends them, each with costs of its own.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::house::House;
+
+/// API requests told of in one OTLP request.
+pub const RECORDS: u64 = 20;
+
+/// How the agent answered.
+pub struct Answered {
+    pub status: u16,
+    pub retry_after: Option<String>,
+}
+
+/// Where the agent receives.
+pub fn endpoint(house: &House) -> String {
+    let status = house.json(&["status", "--json"]);
+    let token = std::fs::read_to_string(house.path("data/token")).unwrap();
+    format!("http://{}/{}", status["addresses"][0].as_str().unwrap(), token.trim())
+}
+
+/// Sends the `number`th request: [`RECORDS`] events `api_request` of one session.
+pub async fn send(endpoint: &str, number: u64) -> Answered {
+    // Another test of this process may have done it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = client
+        .post(format!("{endpoint}/v1/logs"))
+        .header("content-type", "application/json")
+        .body(body(number).to_string());
+    let response = request.send().await.unwrap();
+    let retry_after = response.headers().get("retry-after");
+    Answered {
+        status: response.status().as_u16(),
+        retry_after: retry_after.map(|value| value.to_str().unwrap().to_owned()),
+    }
+}
+
+fn body(number: u64) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let records: Vec<Value> = (number * RECORDS..(number + 1) * RECORDS)
+        .map(|sequence| {
+            // An id that says nothing and cannot be compressed, as the real ones are.
+            let id = uuid::Uuid::new_v4();
+            json!({
+                "timeUnixNano": now.to_string(),
+                "body": text("claude_code.api_request"),
+                "attributes": [
+                    {"key": "event.name", "value": text("api_request")},
+                    {"key": "event.sequence", "value": {"intValue": sequence.to_string()}},
+                    {"key": "session.id", "value": text("0b6c1f5e-6d7f-4c7c-9a52-6a4a3a5f0a01")},
+                    {"key": "prompt.id", "value": text(&uuid::Uuid::new_v4().to_string())},
+                    {"key": "request_id", "value": text(&format!("req_{id}"))},
+                    {"key": "model", "value": text("claude-opus-4-8")},
+                    {"key": "cost_usd", "value": {"doubleValue": 0.25}},
+                    {"key": "input_tokens", "value": {"intValue": "10"}},
+                ],
+            })
+        })
+        .collect();
+    json!({"resourceLogs": [{
+        "resource": {"attributes": [{"key": "service.name", "value": text("claude-code")}]},
+        "scopeLogs": [{
+            "scope": {"name": "com.anthropic.claude_code.events"},
+            "logRecords": records,
+        }],
+    }]})
+}
+
+fn text(text: &str) -> Value {
+    json!({"stringValue": text})
+}
