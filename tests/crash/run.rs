@@ -98,6 +98,7 @@ fn play(plan: &Plan, seed: u64) -> Result<String> {
         anyhow::ensure!(disk.forgotten > 0, "no power cut lost anything: the model is broken");
     }
     sandbox.run(&["agent", "stop", "--stay"])?;
+    faults.disk.as_ref().map_or(Ok(()), Disk::unmount)?;
     let rules = prometheus.rules();
     let (samples, refusals) = (rules.samples(), rules.refusals);
     Ok(format!("{}; {samples} samples, {refusals} writes refused", truth.counts()))
