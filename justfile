@@ -20,6 +20,11 @@ measure:
     cargo build --release --locked
     cargo run --release --locked --example measure -- target/release/ccotel
 
+# So many SIGKILLs of a release build under load, pauses and power cuts with them; a seed in CCOTEL_CRASH_SEED
+crash kills="1000":
+    cargo build --release --locked
+    CCOTEL_TEST_CCOTEL=target/release/ccotel CCOTEL_CRASH_KILLS={{kills}} cargo test --locked --test crash
+
 # Fuzzes one target for so many seconds; `just fuzz-corpus` first. Needs cargo-fuzz, see CONTRIBUTING.md
 fuzz TARGET SECONDS="600":
     cargo fuzz run --sanitizer none {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10 -rss_limit_mb=2048 -max_len=65536

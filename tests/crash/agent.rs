@@ -11,7 +11,7 @@ use super::harness::sandbox::Sandbox;
 use super::sender::Epoch;
 
 /// A process is replaced or gone long before.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A user's agent, and whether its holder lives.
 pub struct Agent<'a> {
@@ -50,7 +50,7 @@ impl Agent<'_> {
 
     /// Waits until the worker answers.
     pub fn answers(&self) -> Result<()> {
-        poll::until("the agent answers", DEADLINE, || Ok(self.ask(Request::Status)?))
+        poll::until("the agent answers", DEADLINE, || self.ask(Request::Status))
     }
 
     /// Whoever is there; an agent that is dead now says nothing.

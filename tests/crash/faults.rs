@@ -13,7 +13,7 @@ use super::truth::Truth;
 
 /// Acknowledged requests between two faults.
 const REQUESTS_MAX: u64 = 12;
-const REQUESTS_PATIENCE: Duration = Duration::from_secs(60);
+const REQUESTS_PATIENCE: Duration = Duration::from_mins(1);
 /// The random moment.
 const DELAY_US_MAX: u64 = 20_000;
 /// A holder answers so many deaths at once; then it pauses for seconds, which tests nothing more.

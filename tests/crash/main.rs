@@ -31,15 +31,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use harness::programs::Program;
 use run::Plan;
 
 /// In `cargo test`.
 const KILLS: usize = 25;
 const PAUSES: usize = 4;
 const POWER_CUTS: usize = 6;
+const KILLS_BESIDE: usize = 10;
 /// A long run has one of the others for so many kills.
 const KILLS_A_PAUSE: usize = 50;
 const KILLS_A_POWER_CUT: usize = 20;
+const KILLS_A_KILL_BESIDE: usize = 10;
 /// Claude Code's exporter.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than a pause of the worker.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
             choose: faults::kills,
             timeout: TIMEOUT,
             disk: false,
+            real_prometheus: false,
         }),
         trial(Plan {
             name: "a_stopped_worker_loses_nothing_and_counts_nothing_twice",
@@ -71,6 +75,15 @@ fn main() -> ExitCode {
             choose: faults::pauses,
             timeout: SHORT_TIMEOUT,
             disk: false,
+            real_prometheus: false,
+        }),
+        real_prometheus(Plan {
+            name: "kills_beside_a_real_prometheus",
+            faults: KILLS_BESIDE.max(kills / KILLS_A_KILL_BESIDE),
+            choose: faults::kills,
+            timeout: TIMEOUT,
+            disk: false,
+            real_prometheus: true,
         }),
         power_cuts(Plan {
             name: POWER_CUT,
@@ -78,6 +91,7 @@ fn main() -> ExitCode {
             choose: faults::power_cuts,
             timeout: TIMEOUT,
             disk: true,
+            real_prometheus: false,
         }),
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
@@ -85,7 +99,15 @@ fn main() -> ExitCode {
 
 fn trial(plan: Plan) -> Trial {
     let seed = number("CCOTEL_CRASH_SEED").unwrap_or_else(|| fastrand::u64(..));
-    Trial::test(plan.name, move || run::run(&plan, seed).map_err(failed))
+    Trial::test(plan.name, move || run::run(&plan, seed).map_err(|error| failed(&error)))
+}
+
+fn real_prometheus(plan: Plan) -> Trial {
+    if Program::Prometheus.find().is_some() {
+        return trial(plan);
+    }
+    let name = format!("{} ({})", plan.name, Program::Prometheus.missing());
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
 }
 
 /// This program once more, in a mount namespace of its own: its mounts end with it.
@@ -97,7 +119,7 @@ fn power_cuts(plan: Plan) -> Trial {
         let name = format!("{POWER_CUT} (needs root, `unshare -m`, `mkfs.ext4` and a loop device)");
         return Trial::test(name, || Ok(())).with_ignored_flag(true);
     }
-    Trial::test(POWER_CUT, || inside().map_err(failed))
+    Trial::test(POWER_CUT, || inside().map_err(|error| failed(&error)))
 }
 
 fn inside() -> Result<()> {
@@ -114,7 +136,7 @@ fn inside() -> Result<()> {
     Ok(())
 }
 
-fn failed(error: anyhow::Error) -> Failed {
+fn failed(error: &anyhow::Error) -> Failed {
     Failed::from(format!("{error:#}"))
 }
 

@@ -17,7 +17,8 @@ const IMAGE_BYTES: u64 = 64 << 20;
 const COPIES_MAX: usize = 50;
 const CANARY: &str = "canary";
 
-/// An ext4 on a file; unmounted when dropped.
+/// An ext4 on a file. A failing test leaves it mounted, so that the agent in it can be found and
+/// stopped; it goes with the mount namespace.
 pub struct Disk {
     mounted_at: PathBuf,
     directory: PathBuf,
@@ -80,18 +81,17 @@ impl Disk {
         Ok(())
     }
 
+    /// The agent has been stopped.
+    pub fn unmount(&self) -> Result<()> {
+        call("umount", &[text(&self.mounted_at)])
+    }
+
     fn mount_image(&self) -> Result<()> {
         call("mount", &["-o", "loop", text(&self.image(self.number)), text(&self.mounted_at)])
     }
 
     fn image(&self, number: u32) -> PathBuf {
         self.directory.join(format!("{number}.ext4"))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = call("umount", &["-l", text(&self.mounted_at)]);
     }
 }
 

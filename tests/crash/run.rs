@@ -1,5 +1,6 @@
 //! One run: clients, faults and moods at once, then the oracle.
 
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +15,10 @@ use super::backend::{Backend, Mood};
 use super::clients::{Clients, Common};
 use super::faults::{Choose, Fault, Faults};
 use super::harness::poll;
+use super::harness::prometheus::Prometheus as RealPrometheus;
 use super::harness::sandbox::Sandbox;
 use super::loki::Loki;
-use super::oracle::Oracle;
+use super::oracle::{Oracle, REAL_PROMETHEUS};
 use super::power::Disk;
 use super::prometheus::Prometheus;
 use super::sender::Epoch;
@@ -24,6 +26,9 @@ use super::truth::Truth;
 
 /// How long a mood lasts at most.
 const MOOD_MS_MAX: u64 = 400;
+/// How long a real Prometheus runs, or is gone, at most.
+const REAL_MS_MAX: u64 = 3_000;
+const KNOCK_PAUSE: Duration = Duration::from_millis(2);
 const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
 /// Progress is said so often.
 const SAY_EVERY: usize = 100;
@@ -36,6 +41,8 @@ pub struct Plan {
     pub timeout: Duration,
     /// With a disk of its own, for power cuts.
     pub disk: bool,
+    /// A real Prometheus beside the stand-ins, that is gone for a while now and then.
+    pub real_prometheus: bool,
 }
 
 /// A seed gives the same decisions again; when they take effect is the machine's.
@@ -56,7 +63,8 @@ fn play(plan: &Plan, seed: u64) -> Result<String> {
         .transpose()?;
     let (prometheus, loki) =
         (Backend::start(Prometheus::default())?, Backend::start(Loki::default())?);
-    configure(&sandbox, &prometheus, &loki)?;
+    let mut real = plan.real_prometheus.then(RealPrometheus::start).transpose()?;
+    configure(&sandbox, &prometheus, &loki, real.as_ref())?;
     let (truth, epoch) = (Arc::<Truth>::default(), Arc::<Epoch>::default());
     let agent = || Agent { sandbox: &sandbox, epoch: &epoch };
     sandbox.start_agent()?;
@@ -69,22 +77,30 @@ fn play(plan: &Plan, seed: u64) -> Result<String> {
     let mut faults = Faults::new(agent(), &truth, disk, rng.fork());
     let struck = std::thread::scope(|scope| {
         let (paths, mut moods) = (sandbox.paths(), rng.fork());
-        let (done, prometheus, loki) = (&done, &prometheus, &loki);
+        let (done, prometheus, loki, real) = (&done, &prometheus, &loki, real.as_mut());
+        scope.spawn(|| knock(address, &epoch, &truth, done));
+        let restarts = rng.fork();
+        let restarting = real.map(|real| scope.spawn(move || restart(real, restarts, done)));
         scope.spawn(move || change_moods(prometheus, loki, &paths, &mut moods, done));
         let struck = strike(&mut faults, plan);
         done.store(true, Ordering::SeqCst);
-        struck
+        let restarted = restarting.map_or(Ok(()), |it| it.join().expect("it returns its errors"));
+        struck.and(restarted)
     });
     let log = || std::fs::read_to_string(sandbox.paths().data_dir.join("agent.log"));
     struck.with_context(|| format!("the agent's log: {:?}", log()))?;
     clients.finish()?;
     agent().answers()?;
-    Oracle { agent: &agent(), prometheus: &prometheus, loki: &loki, truth: &truth }.judge()?;
+    let agent = agent();
+    let (prometheus, loki, real, truth) = (&prometheus, &loki, real.as_ref(), &*truth);
+    Oracle { agent: &agent, prometheus, loki, real, truth }.judge()?;
     if let Some(disk) = &faults.disk {
         anyhow::ensure!(disk.forgotten > 0, "no power cut lost anything: the model is broken");
     }
     sandbox.run(&["agent", "stop", "--stay"])?;
-    let (samples, refusals) = (prometheus.rules().samples(), prometheus.rules().refusals);
+    faults.disk.as_ref().map_or(Ok(()), Disk::unmount)?;
+    let rules = prometheus.rules();
+    let (samples, refusals) = (rules.samples(), rules.refusals);
     Ok(format!("{}; {samples} samples, {refusals} writes refused", truth.counts()))
 }
 
@@ -100,23 +116,52 @@ fn strike(faults: &mut Faults<'_>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Both are meant to get all there is.
+/// Connects again and again: as long as the holder lives, nobody is refused.
+fn knock(address: SocketAddr, epoch: &Epoch, truth: &Truth, done: &AtomicBool) {
+    while !done.load(Ordering::SeqCst) {
+        let then = epoch.now();
+        let knocked = TcpStream::connect_timeout(&address, ADDRESS_DEADLINE);
+        if let Err(error) = knocked
+            && epoch.lived_since(then)
+        {
+            truth.violated(format!("knocking: {error}"));
+        }
+        std::thread::park_timeout(KNOCK_PAUSE);
+    }
+}
+
+/// All are meant to get all there is.
 fn configure(
     sandbox: &Sandbox,
     prometheus: &Backend<Prometheus>,
     loki: &Backend<Loki>,
+    real: Option<&RealPrometheus>,
 ) -> Result<()> {
     let file = sandbox.config_dir().join("config.toml");
     let mut text = std::fs::read_to_string(&file)?;
-    let destinations =
-        [("prometheus", prometheus.url("/api/v1/write")), ("loki", loki.url("/loki/api/v1/push"))];
-    for (kind, url) in destinations {
+    let mut destinations = vec![
+        ("prometheus", "prometheus", prometheus.url("/api/v1/write")),
+        ("loki", "loki", loki.url("/loki/api/v1/push")),
+    ];
+    destinations.extend(real.map(|real| (REAL_PROMETHEUS, "prometheus", real.write_url())));
+    for (name, kind, url) in destinations {
         text.push_str("\n[[destination]]\n");
-        for (key, value) in [("name", kind), ("type", kind), ("url", &url)] {
+        for (key, value) in [("name", name), ("type", kind), ("url", &url)] {
             text.push_str(&[key, " = \"", value, "\"\n"].concat());
         }
     }
     Ok(std::fs::write(file, text)?)
+}
+
+/// Killed, and started again with what it had.
+fn restart(real: &mut RealPrometheus, mut rng: Rng, done: &AtomicBool) -> Result<()> {
+    while !done.load(Ordering::SeqCst) {
+        std::thread::park_timeout(Duration::from_millis(rng.u64(..REAL_MS_MAX)));
+        real.stop();
+        std::thread::park_timeout(Duration::from_millis(rng.u64(..REAL_MS_MAX)));
+        real.start_again()?;
+    }
+    Ok(())
 }
 
 /// Backends change, and samples are taken, at random moments; in the end all is well.

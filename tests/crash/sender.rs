@@ -29,7 +29,7 @@ impl Epoch {
 
     /// Whether the holder lived all the time since then.
     pub fn lived_since(&self, then: u64) -> bool {
-        then % 2 == 0 && self.now() == then
+        then.is_multiple_of(2) && self.now() == then
     }
 }
 
