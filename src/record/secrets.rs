@@ -108,6 +108,17 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(masked)
 }
 
+/// Whether a value is a secret because of its name: `password`, `API_KEY`, `db_password`.
+pub fn is_named(name: &str) -> bool {
+    let name = name.trim_end_matches([' ', '"', '\'', '\\']).as_bytes();
+    NAMED.iter().any(|named| {
+        name.len().checked_sub(named.len()).is_some_and(|at| {
+            let inside_word = at > 0 && name[at - 1].is_ascii_alphanumeric();
+            !inside_word && name[at..].eq_ignore_ascii_case(named.as_bytes())
+        })
+    })
+}
+
 struct Scan<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -279,6 +290,15 @@ mod tests {
         check(r#"{\"api_key\": \"abcd-1234\"}"#, r#"{\"api_key\": \"[masked]\"}"#);
         check("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "AWS_SECRET_ACCESS_KEY=[masked]");
         check("DB_PASSWORD=correct-horse", "DB_PASSWORD=[masked]");
+    }
+
+    #[test]
+    fn a_name_alone_tells_a_secret_as_it_does_within_a_text() {
+        let names = ["password", "API_KEY", "db_password", "x-token", "pwd ", "apiKey"];
+        for name in names.into_iter().chain(["passwords", "keypwd", "token_count", "monkey", ""]) {
+            let text = format!("{{\"{name}\":\"hunter2\"}}");
+            assert_eq!(is_named(name), mask(&text) != text, "{name}");
+        }
     }
 
     #[test]

@@ -201,8 +201,16 @@ fn mask_nested(value: &mut AnyValue, depth: usize) {
             array.values.iter_mut().for_each(|value| mask_nested(value, depth + 1));
         }
         Some(AnyKind::KvlistValue(list)) => {
-            let values = list.values.iter_mut().filter_map(|pair| pair.value.as_mut());
-            values.for_each(|value| mask_nested(value, depth + 1));
+            for KeyValue { key, value, .. } in &mut list.values {
+                match value {
+                    Some(value) if secrets::is_named(key) => {
+                        value.value = Some(AnyKind::StringValue(secrets::MASK.to_owned()));
+                    }
+                    Some(value) => mask_nested(value, depth + 1),
+                    None => {}
+                }
+                *key = secrets::mask(key).into_owned();
+            }
         }
         _ => {}
     }

@@ -81,8 +81,13 @@ fn json_of(value: &AnyValue, depth: usize) -> serde_json::Value {
             array.values.iter().map(|value| nested(Some(value))).collect()
         }
         Some(AnyKind::KvlistValue(list)) => {
-            let pairs = list.values.iter();
-            Json::Object(pairs.map(|p| (p.key.clone(), nested(p.value.as_ref()))).collect())
+            let pairs = list.values.iter().map(|pair| {
+                let secret = pair.value.is_some() && secrets::is_named(&pair.key);
+                let value =
+                    if secret { Json::from(secrets::MASK) } else { nested(pair.value.as_ref()) };
+                (pair.key.clone(), value)
+            });
+            Json::Object(pairs.collect())
         }
         _ => Json::Null,
     }

@@ -7,7 +7,7 @@ use ccotel::config::Accept;
 use ccotel::record::attributes::{Class, EVENTS, TABLE};
 use ccotel::record::{Batch, Event, PrivacyLevel, Recorder, Settings, Value, tighten_event};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use proptest::prelude::*;
 use requests::{logs, pair, points, shapes, spans, text};
 
@@ -193,6 +193,26 @@ fn secrets_are_masked_at_every_level_and_everywhere() {
         let batch = recorder.logs(logs(SECRET, Vec::new(), Vec::new())).batch;
         assert!(!holds(&batch, CANARY), "{level:?} body: {batch:?}");
     }
+}
+
+#[test]
+fn nested_values_are_masked_by_their_name() {
+    let map = |values| AnyKind::KvlistValue(KeyValueList { values });
+    let list =
+        |value| AnyKind::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(value) }] });
+    let recorder = Recorder::new(settings(PrivacyLevel::Full));
+    for secret in [text(CANARY), list(text(CANARY)), map(vec![pair("x", text(CANARY))])] {
+        for key in ["password", "DB_PASSWORD", "api-key"] {
+            let inner = map(vec![pair("user", text("kept-too")), pair(key, secret.clone())]);
+            let attributes = vec![pair("tool_input", list(inner))];
+            let batch = recorder.traces(spans(&attributes, "plain")).batch;
+            assert!(holds(&batch, "kept-too") && !holds(&batch, CANARY), "span {key}");
+            let batch = recorder.logs(logs("claude_code.x", Vec::new(), attributes)).batch;
+            assert!(holds(&batch, "kept-too") && !holds(&batch, CANARY), "{key}: {batch:?}");
+        }
+    }
+    let attributes = vec![pair("tool_input", map(vec![pair(SECRET, text("x"))]))];
+    assert!(!holds(&recorder.traces(spans(&attributes, "plain")).batch, CANARY), "as a key");
 }
 
 #[test]
