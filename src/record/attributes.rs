@@ -221,7 +221,7 @@ pub const TABLE: &[(Class, &[&str])] = &[
             "user.email",
             "user.account_uuid",
             "user.account_id",
-            "user.groups",
+            "user.groups", // with the next but one: of sessions through a gateway
             "organization.id",
             "identity.source",
             "host.name",
@@ -397,9 +397,6 @@ pub fn find(key: &str) -> Option<&'static Known> {
 pub fn class(event: &str, key: &str, number: bool) -> Option<Class> {
     if let Some(known) = find(key) {
         return Some(class_in(event, known));
-    }
-    if key.starts_with("user.") {
-        return Some(Identity); // what an identity provider adds in gateway sessions
     }
     if number && key.ends_with("_length") {
         return Some(Kept); // the length of content, ours or Claude Code's

@@ -216,6 +216,20 @@ fn nested_values_are_masked_by_their_name() {
 }
 
 #[test]
+fn what_an_identity_provider_adds_is_content_unless_it_is_known() {
+    let recorder = Recorder::new(settings(PrivacyLevel::Standard));
+    for (key, expect) in [("user.groups", true), ("user.department", false), ("user.x.y", false)] {
+        let attributes = vec![pair(key, text(CANARY))];
+        let batch =
+            recorder.logs(logs("claude_code.user_prompt", Vec::new(), attributes.clone())).batch;
+        assert_eq!(holds(&batch, CANARY), expect, "{key}: {batch:?}");
+        let batch = recorder.traces(spans(&attributes, "plain")).batch;
+        assert_eq!(holds(&batch, CANARY), expect, "span {key}");
+    }
+    assert_eq!(recorder.unknown(), ["attribute user.department", "attribute user.x.y"]);
+}
+
+#[test]
 fn content_leaves_its_length_once() {
     let lengths = |attributes: Vec<KeyValue>| {
         let event = event_with(PrivacyLevel::Standard, "user_prompt", attributes);
