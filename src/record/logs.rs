@@ -66,7 +66,12 @@ impl Desk {
         }
         push_id(&mut attributes, "trace_id", &record.trace_id);
         push_id(&mut attributes, "span_id", &record.span_id);
-        attributes.extend(added.iter().cloned());
+        let own = attributes.len(); // what the event itself says wins
+        for (key, value) in added {
+            if !attributes[..own].iter().any(|(other, _)| other == key) {
+                attributes.push((key.clone(), value.clone()));
+            }
+        }
         Event {
             time_ns: match record.time_unix_nano {
                 0 => record.observed_time_unix_nano,

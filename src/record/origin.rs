@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyKind;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::attributes::{self, Class};
@@ -85,8 +86,8 @@ impl Origin {
         if key.starts_with("ccotel.") || key == "service.name" || key == "service.instance.id" {
             return true;
         }
-        if known && self.facts.iter().any(|(fact, _)| &**fact == key) {
-            return true;
+        if known && let Some((_, fact)) = self.facts.iter().find(|(fact, _)| &**fact == key) {
+            return is_text(attribute, fact);
         }
         // A name that Claude Code has for something else stays its own.
         self.tags_received.iter().any(|(tag, value)| {
@@ -94,6 +95,11 @@ impl Origin {
                 && (!known || attribute.value.as_ref().and_then(text_of).as_ref() == Some(value))
         })
     }
+}
+
+fn is_text(attribute: &KeyValue, fact: &Value) -> bool {
+    let value = attribute.value.as_ref().and_then(|value| value.value.as_ref());
+    matches!((value, fact), (Some(AnyKind::StringValue(a)), Value::Text(b)) if **a == **b)
 }
 
 /// A level that this version does not know is taken as the tightest.

@@ -182,6 +182,28 @@ fn events_of_a_launch_tell_their_place_below_minimal_only() {
 }
 
 #[test]
+fn a_place_that_the_event_itself_tells_is_not_added_again() {
+    let place = |resource: &[(&str, &str)], own: &[(&str, &str)]| {
+        let recorder = recorder(PrivacyLevel::Standard).with_git_facts(|_| {
+            let (repository, branch) = (Some("shop".into()), Some("main".into()));
+            Some(Facts { repository, branch, worktree: None })
+        });
+        let notice = LaunchNotice { id: "l1".into(), pid: 1, directory: "/home/me/shop".into() };
+        recorder.launches().notice(notice, Instant::now());
+        let resource = [&[("ccotel.launch.id", "l1")], resource].concat();
+        let event = only_event(recorder.logs(request(&resource, log("claude_code.x", own))).batch);
+        let mut place: Vec<_> =
+            texts(&event).iter().map(|(key, text)| format!("{key}={text}")).collect();
+        place.sort();
+        place
+    };
+    let expect = ["ccotel.directory=shop", "vcs.ref.head.name=fix", "vcs.repository.name=theirs"];
+    let own = [("vcs.repository.name", "theirs"), ("vcs.ref.head.name", "fix")];
+    assert_eq!(place(&[], &own), expect);
+    assert_eq!(place(&[("vcs.ref.head.name", "main")], &own), expect);
+}
+
+#[test]
 fn attributes_beyond_the_limit_are_counted() {
     let keys: Vec<String> =
         (0..ATTRIBUTES_MAX + 3).map(|number| format!("k{number}_length")).collect();
