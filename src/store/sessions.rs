@@ -28,11 +28,19 @@ impl Sessions {
                 *last = now_ms.max(*last);
             }
         }
-        if self.last_ms.len() > SESSIONS_MAX
-            && let Some(oldest) =
-                self.last_ms.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone())
-        {
-            self.last_ms.remove(&oldest);
+        self.forget_oldest();
+    }
+
+    fn forget_oldest(&mut self) {
+        let surplus = self.last_ms.len().saturating_sub(SESSIONS_MAX);
+        if surplus == 0 {
+            return;
+        }
+        let mut sessions: Vec<(i64, Arc<str>)> =
+            self.last_ms.iter().map(|(id, at)| (*at, id.clone())).collect();
+        sessions.sort_unstable();
+        for (_, id) in &sessions[..surplus] {
+            self.last_ms.remove(id);
         }
     }
 
@@ -50,4 +58,31 @@ fn session_id(event: &Event) -> Option<&Arc<str>> {
         Value::Text(id) if &**key == "session.id" => Some(id),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(session: usize) -> Event {
+        Event {
+            time_ns: 1,
+            name: "user_prompt".into(),
+            body: "".into(),
+            service: "claude-code".into(),
+            tags: Vec::new(),
+            id: 0,
+            attributes: vec![("session.id".into(), Value::Text(session.to_string().into()))],
+        }
+    }
+
+    #[test]
+    fn beyond_the_limit_all_that_are_too_many_go_and_the_oldest_first() {
+        let mut sessions = Sessions::default();
+        sessions.saw(&[event(0), event(1), event(2)], 1_000);
+        let newer: Vec<Event> = (3..SESSIONS_MAX + 2).map(event).collect();
+        sessions.saw(&newer, 2_000);
+        assert_eq!(sessions.last_ms.len(), SESSIONS_MAX);
+        assert_eq!(sessions.since(2_000), SESSIONS_MAX as u64 - 1);
+    }
 }
