@@ -118,14 +118,15 @@ fn sweep(directory: &Path, now: SystemTime) {
         return;
     }
     let _ = create_private_dir(directory).and_then(|()| std::fs::write(&mark, ""));
-    let entries = std::fs::read_dir(directory).into_iter().flatten().take(SWEPT_FILES_MAX);
-    for entry in entries.flatten() {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let due = entries.filter(|entry| {
         let path = entry.path();
         let ours =
             path.extension().is_some_and(|extension| extension == "json" || extension == "tmp");
-        if ours && entry.metadata().is_ok_and(|metadata| older(&metadata, KEPT)) {
-            let _ = std::fs::remove_file(path);
-        }
+        ours && entry.metadata().is_ok_and(|metadata| older(&metadata, KEPT))
+    });
+    for entry in due.take(SWEPT_FILES_MAX) {
+        let _ = std::fs::remove_file(entry.path());
     }
 }
 
@@ -176,5 +177,19 @@ mod tests {
         std::fs::write(dir.path().join("again.json"), "").unwrap();
         sweep(dir.path(), SystemTime::now() + day / 2);
         assert!(there("again.json"));
+    }
+
+    #[test]
+    fn old_files_are_swept_however_many_others_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..SWEPT_FILES_MAX + 100 {
+            std::fs::write(dir.path().join(format!("{number}.txt")), "").unwrap();
+        }
+        for number in 0..100 {
+            std::fs::write(dir.path().join(format!("{number}.json")), "").unwrap();
+        }
+        sweep(dir.path(), SystemTime::now() + 31 * Duration::from_hours(24));
+        let left = (0..100).filter(|number| dir.path().join(format!("{number}.json")).exists());
+        assert_eq!(left.count(), 0);
     }
 }
