@@ -8,8 +8,14 @@ use rusqlite::Connection;
 use super::samples::Entry;
 use crate::record::Labels;
 
-/// At most so many series on one machine; beyond, new label values fold into `other`.
+/// At most so many series of their own on one machine; beyond, new ones fold into others.
 pub const SERIES_MAX: usize = 5_000;
+/// At most so many more, one for each metric, job, type and decision, for what folds.
+const REST_MAX: usize = 999;
+/// What a folded series keeps.
+const REST_LABELS: &[&str] = &["__name__", "job", "type", "decision"];
+/// The last series of all: metrics that even those have no room for, in whatever units.
+const REST_OF_ALL: &str = "ccotel_other_total";
 /// What a folded label says.
 pub const OTHER: &str = "other";
 /// A series idle so long is no longer sent with heartbeats. Its value is kept for ever.
@@ -89,9 +95,16 @@ impl SeriesTable {
         if let Some(id) = self.by_labels.get(&folded) {
             return *id;
         }
-        // Even combinations of known values can be without number: one series a metric and type takes the rest.
-        let folded = fold(&full, |(name, _)| matches!(&**name, "type" | "decision"));
-        self.by_labels.get(&folded).copied().unwrap_or_else(|| self.create(folded))
+        // Combinations of known values, and sets of label names, can be without number.
+        let rest = full.into_iter().filter(|(name, _)| REST_LABELS.contains(&&**name)).collect();
+        if let Some(id) = self.by_labels.get(&rest) {
+            return *id;
+        }
+        if self.list.len() < SERIES_MAX + REST_MAX {
+            return self.create(rest);
+        }
+        let rest_of_all = vec![(Arc::from("__name__"), Arc::from(REST_OF_ALL))];
+        self.by_labels.get(&rest_of_all).copied().unwrap_or_else(|| self.create(rest_of_all))
     }
 
     fn create(&mut self, labels: Labels) -> u32 {
@@ -277,13 +290,27 @@ mod tests {
         let last = &table.list()[SERIES_MAX];
         assert_eq!(
             *last.labels,
-            labels(&[
-                ("__name__", "m_total"),
-                ("agent_name", OTHER),
-                ("job", "j"),
-                ("type", "input")
-            ])
+            labels(&[("__name__", "m_total"), ("job", "j"), ("type", "input")])
         );
+    }
+
+    #[test]
+    fn beyond_the_limit_neither_label_names_nor_metrics_make_series_without_end() {
+        let mut table = SeriesTable::default();
+        let metric: Arc<str> = "m_total".into();
+        let many = SERIES_MAX + 500;
+        for number in 0..many {
+            add(&mut table, &metric, &labels(&[("job", "j"), (&format!("l{number}"), "x")]), 1.0);
+        }
+        assert_eq!(table.list().len(), SERIES_MAX + 1);
+        for number in 0..many {
+            add(&mut table, &format!("m{number}_total").into(), &labels(&[("job", "j")]), 1.0);
+        }
+        assert_eq!(table.list().len(), SERIES_MAX + REST_MAX + 1);
+        let sum: f64 = table.list().iter().map(|series| series.value).sum();
+        assert_eq!(sum, f64::from(u32::try_from(2 * many).unwrap()));
+        let last = &table.list()[SERIES_MAX + REST_MAX];
+        assert_eq!(*last.labels, labels(&[("__name__", REST_OF_ALL)]));
     }
 
     #[test]

@@ -13,7 +13,7 @@ impl Core {
         let mut warnings = self.troubles(now_ms);
         warnings.extend(self.cardinality.warnings());
         if self.fold.series.folded > 0 {
-            warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels; use fewer tag values", self.fold.series.folded));
+            warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels, or without labels; use fewer tags and tag values", self.fold.series.folded));
         }
         Ok(StoreStats {
             install_id: self.install_id.clone(),
