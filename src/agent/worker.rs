@@ -31,6 +31,7 @@ use super::{files, lock, log, notices, sockets};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::paths::Paths;
+use crate::receive;
 
 mod reload;
 
@@ -38,8 +39,13 @@ pub use reload::config_at_start;
 
 /// How long the worker of a killed holder may take to let go of the store.
 const PREDECESSOR_WAIT: Duration = Duration::from_secs(10);
-/// How long requests in flight may take at the end, and then the store.
-const DRAIN_REQUESTS_WAIT: Duration = Duration::from_secs(3);
+/// How long requests in flight may take at the end, and then the store. The receiver cuts its own
+/// before this, and says how many.
+const DRAIN_REQUESTS_WAIT: Duration = Duration::from_millis(3500);
+const _: () = assert!(
+    DRAIN_REQUESTS_WAIT.as_millis() > receive::Limits::DESIGN.drain_timeout.as_millis(),
+    "the receiver would be cut before it cuts"
+);
 const DRAIN_STORE_WAIT: Duration = Duration::from_secs(2);
 /// How often launches are looked at, while there are any that have not been heard of.
 const LOOK_PERIOD: Duration = Duration::from_secs(10);

@@ -81,7 +81,7 @@ impl Limits {
         connections_max: 256,
         first_request_timeout: Duration::from_secs(10),
         body_timeout: Duration::from_secs(30),
-        drain_timeout: Duration::from_secs(5),
+        drain_timeout: Duration::from_secs(3),
     };
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! accept ─▶ connection ── first request let in ──▶ keeps alive, may idle for days
 //!             │ nobody let in for 10 s ─▶ closed
-//!             └ stop ─▶ answers what it has begun to read ─▶ closed (cut after 5 s)
+//!             └ stop ─▶ answers what it has begun to read ─▶ closed (cut after 3 s)
 //! ```
 //!
 //! A connection that was let in has no idle timeout: an exporter that finds its connection closed
