@@ -72,13 +72,13 @@ fn time_series(series: &SeriesSamples) -> TimeSeries {
     }
 }
 
-/// Snappy's block format, never the framed one.
-/// The opposite; none for what is damaged, or would be larger than any request is.
+/// The opposite of [`snappy`]; none for what is damaged, or would be larger than any request is.
 pub fn unsnappy(body: &[u8]) -> Option<Vec<u8>> {
     let fits = snap::raw::decompress_len(body).is_ok_and(|length| length <= PLAIN_BYTES_MAX);
     fits.then(|| snap::raw::Decoder::new().decompress_vec(body).ok()).flatten()
 }
 
+/// Snappy's block format, never the framed one.
 pub fn snappy(bytes: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new()
         .compress_vec(bytes)
