@@ -6,6 +6,7 @@
 //! recognised as the very first argument: put anything before them and they become a prompt.
 
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 
 /// How much of a launch is ours.
@@ -15,7 +16,7 @@ pub enum Plan {
     Untouched,
     /// A session may come of it, but there is no place for `--settings`.
     Environment,
-    /// A session: `--settings` goes in at this index.
+    /// A session: `--settings` goes in at this index, unless there is one already.
     Settings { at: usize },
 }
 
@@ -89,35 +90,46 @@ pub fn plan(arguments: &[OsString]) -> Plan {
     }
 }
 
-/// The user's own `--settings`, and the arguments without it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct UserSettings {
-    /// Inline JSON or a file's name. Of several the last one: so does Claude Code.
-    pub value: Option<OsString>,
-    pub others: Vec<OsString>,
+/// The value of the user's own `--settings`: inline JSON or a file's name. Of several the last one:
+/// so does Claude Code.
+pub fn user_settings(arguments: &[OsString]) -> Option<&OsStr> {
+    settings_options(arguments).last().map(|(_, value)| *value)
 }
 
-/// Takes every `--settings X` and `--settings=X` before `--` out.
-pub fn user_settings(arguments: &[OsString]) -> UserSettings {
-    let mut found = UserSettings { value: None, others: Vec::with_capacity(arguments.len()) };
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == "--" {
-            found.others.push(argument.clone());
-            found.others.extend(rest.cloned());
-            break;
-        }
+/// The arguments with our `file` in the place of every `--settings` of the user's, else at `at`.
+///
+/// None is taken out: an option that takes several values (`--allowedTools Bash --settings x hello`)
+/// ends at the next option, and would swallow what follows.
+pub fn with_settings(arguments: &[OsString], at: usize, file: &OsStr) -> Vec<OsString> {
+    let ours = ["--settings".into(), file.to_owned()];
+    let mut given = arguments.to_vec();
+    let options = settings_options(arguments);
+    if options.is_empty() {
+        given.splice(at..at, ours);
+        return given;
+    }
+    for (place, _) in options.into_iter().rev() {
+        given.splice(place, ours.clone());
+    }
+    given
+}
+
+/// Every `--settings X` and `--settings=X` before `--`: where, and its value.
+fn settings_options(arguments: &[OsString]) -> Vec<(Range<usize>, &OsStr)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(argument) = arguments.get(at).filter(|argument| *argument != "--") {
+        let mut after = at + 1;
         if argument == "--settings" {
-            match rest.next() {
-                Some(value) => found.value = Some(value.clone()),
-                // Claude Code has words for a missing value.
-                None => found.others.push(argument.clone()),
+            // Claude Code has words for a missing value.
+            if let Some(value) = arguments.get(after) {
+                after += 1;
+                found.push((at..after, value.as_os_str()));
             }
         } else if let Some(value) = argument.as_bytes().strip_prefix(b"--settings=") {
-            found.value = Some(OsStr::from_bytes(value).to_owned());
-        } else {
-            found.others.push(argument.clone());
+            found.push((at..after, OsStr::from_bytes(value)));
         }
+        at = after;
     }
     found
 }
@@ -175,20 +187,31 @@ mod tests {
     }
 
     #[test]
-    fn the_last_settings_win_and_a_double_dash_ends_them() {
-        for (line, value, others) in [
-            ("-p x", None, "-p x"),
-            ("--settings a -p", Some("a"), "-p"),
-            ("--settings=a -p", Some("a"), "-p"),
-            ("--settings a --settings=b -p", Some("b"), "-p"),
-            ("-p -- --settings a", None, "-p -- --settings a"),
-            ("-p --settings", None, "-p --settings"),
-            ("--settings= -p", Some(""), "-p"),
-            ("--settingsx=1", None, "--settingsx=1"),
+    fn the_last_settings_win_and_keep_their_place() {
+        for (line, value, expected) in [
+            ("-p x", None, "--settings F -p x"),
+            ("--settings a -p", Some("a"), "--settings F -p"),
+            ("-p --settings=a x", Some("a"), "-p --settings F x"),
+            ("--settings a --settings=b -p", Some("b"), "--settings F --settings F -p"),
+            (
+                "-p --allowedTools Bash --settings a hello",
+                Some("a"),
+                "-p --allowedTools Bash --settings F hello",
+            ),
+            (
+                "--tools A --settings a x --tools B --settings b y",
+                Some("b"),
+                "--tools A --settings F x --tools B --settings F y",
+            ),
+            ("-p -- --settings a", None, "--settings F -p -- --settings a"),
+            ("-p --settings", None, "--settings F -p --settings"),
+            ("--settings= -p", Some(""), "--settings F -p"),
+            ("--settingsx=1", None, "--settings F --settingsx=1"),
         ] {
-            let found = user_settings(&words(line));
-            assert_eq!(found.value.as_deref(), value.map(OsStr::new), "{line}");
-            assert_eq!(found.others, words(others), "{line}");
+            let arguments = words(line);
+            assert_eq!(user_settings(&arguments), value.map(OsStr::new), "{line}");
+            let given = with_settings(&arguments, 0, OsStr::new("F"));
+            assert_eq!(given, words(expected), "{line}");
         }
     }
 

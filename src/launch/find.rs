@@ -15,7 +15,8 @@ pub const CLAUDE_VARIABLE: &str = "CCOTEL_CLAUDE";
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
     pub program: PathBuf,
-    /// The first directory of PATH where `claude` is ourselves.
+    /// The first directory of PATH where `claude` is ourselves. Never a relative one: it would be
+    /// another directory, with another `claude`, wherever Claude Code's shell goes.
     pub shim_directory: Option<PathBuf>,
 }
 
@@ -89,7 +90,7 @@ pub fn find(search: &Search<'_>) -> Result<Found, NotFound> {
     for program in on_path.chain(usual) {
         match look(&program, own) {
             Look::Program => return Ok(Found { program, shim_directory }),
-            Look::Ourselves if shim_directory.is_none() => {
+            Look::Ourselves if shim_directory.is_none() && program.is_absolute() => {
                 shim_directory = program.parent().map(Path::to_path_buf);
             }
             Look::NotExecutable if missing.not_executable.is_none() => {

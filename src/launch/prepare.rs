@@ -108,7 +108,7 @@ fn here(
             .map(|sources| sources.to_string_lossy().into_owned()),
     };
     let mut layers = layers::read(&places, layers::shell_env(std::env::vars_os()));
-    if let Some(Ok(settings)) = user.map(|user| &user.settings) {
+    if let Some(Ok(settings)) = user.map(|user| &user.0) {
         let settings = Value::Object(settings.clone());
         layers.layers.push(layers::flag_layer(&settings, "--settings"));
     }
@@ -159,21 +159,15 @@ fn feed(here: &Here, endpoint: &Endpoint, launch: &str) -> (Variables, Option<No
     (variables, said.or(taken))
 }
 
-/// The user's own `--settings`, taken out of the arguments.
-struct UserSettings {
-    settings: Result<Map<String, Value>, (String, String)>,
-    others: Vec<OsString>,
-}
+/// The user's own `--settings`, read; nothing is in it where there is none.
+struct UserSettings(Result<Map<String, Value>, (String, String)>);
 
 impl UserSettings {
-    /// `None` where we give none, so that the user's stays where it is.
+    /// `None` where we give none, so that the user's stays as it is.
     fn read(plan: Plan, arguments: &[OsString], directory: &Path) -> Option<Self> {
         let Plan::Settings { .. } = plan else { return None };
-        let found = arguments::user_settings(arguments);
-        let settings = found
-            .value
-            .map_or_else(|| Ok(Map::new()), |value| settings::read_user(&value, directory));
-        Some(Self { settings, others: found.others })
+        let value = arguments::user_settings(arguments);
+        Some(Self(value.map_or_else(|| Ok(Map::new()), |it| settings::read_user(it, directory))))
     }
 }
 
@@ -187,7 +181,7 @@ fn with_settings(
     variables: &Variables,
     noticed: &mut Vec<Noticed>,
 ) -> Vec<OsString> {
-    let settings = match user.settings {
+    let settings = match user.0 {
         Ok(settings) => settings::merge(settings, variables),
         Err((what, remedy)) => {
             noticed.push(Noticed::new(what, remedy));
@@ -209,7 +203,5 @@ fn with_settings(
             return arguments;
         }
     };
-    let mut arguments = user.others;
-    arguments.splice(at..at, ["--settings".into(), file.into_os_string()]);
-    arguments
+    arguments::with_settings(&arguments, at, file.as_os_str())
 }

@@ -15,6 +15,7 @@ use super::problems::{create_private_dir, write_private};
 use super::variables::Variables;
 use crate::config::file::read_text;
 use crate::paths::Paths;
+use crate::record::secrets;
 
 /// How long the file of a launch is kept.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -27,6 +28,10 @@ const SWEPT_FILES_MAX: usize = 2000;
 pub fn read_user(value: &OsStr, directory: &Path) -> Result<Map<String, Value>, (String, String)> {
     let trimmed = value.to_str().unwrap_or_default().trim();
     let inline = trimmed.starts_with('{') && trimmed.ends_with('}');
+    let unusable = |why: &str| {
+        let secret = meant_inline(&value.to_string_lossy());
+        unusable_settings(if secret { "the inline --settings is no JSON object" } else { why })
+    };
     let file = directory.join(value);
     let (text, base) = if inline {
         (trimmed.to_owned(), directory)
@@ -39,9 +44,13 @@ pub fn read_user(value: &OsStr, directory: &Path) -> Result<Map<String, Value>, 
         (text, file.parent().unwrap_or(directory))
     };
     let mut settings: Map<String, Value> = serde_json::from_str(&text)
-        .map_err(|error| unusable(&format!("it is not a JSON object: {error}")))?;
+        // The parser's own words can repeat what it found.
+        .map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            unusable(&format!("it is not a JSON object (line {line}, column {column})"))
+        })?;
     if settings.get("env").is_some_and(|env| !env.is_object()) {
-        return Err(unusable("its `env` is not an object"));
+        return Err(unusable_settings("its `env` is not an object"));
     }
     rebase(&mut settings, base);
     Ok(settings)
@@ -130,7 +139,15 @@ fn sweep(directory: &Path, now: SystemTime) {
     }
 }
 
-fn unusable(why: &str) -> (String, String) {
+/// Whether it was rather meant as JSON than as a file's name: then it may hold keys, and is not
+/// repeated to a file that is kept.
+fn meant_inline(value: &str) -> bool {
+    value.trim_start().starts_with(['{', '['])
+        || value.contains(|letter: char| matches!(letter, '"' | '\'') || letter.is_control())
+}
+
+fn unusable_settings(why: &str) -> (String, String) {
+    let why = secrets::mask(why);
     let what = format!("your own --settings went to Claude Code as it is, without ccotel's: {why}");
     (what, "mend it, so that this session is counted too".to_owned())
 }

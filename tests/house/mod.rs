@@ -193,8 +193,8 @@ impl Drop for House {
 impl Launched {
     /// The settings that `--settings` in front names.
     pub fn settings(&self) -> serde_json::Value {
-        assert_eq!(self.arguments.first().map(OsString::as_os_str), Some(OsStr::new("--settings")));
-        serde_json::from_slice(&std::fs::read(&self.arguments[1]).unwrap()).unwrap()
+        let at = self.arguments.iter().position(|argument| argument == "--settings").unwrap();
+        serde_json::from_slice(&std::fs::read(&self.arguments[at + 1]).unwrap()).unwrap()
     }
 
     /// A variable as Claude Code will have it: from `--settings`, which outranks the environment.
@@ -211,9 +211,13 @@ impl Launched {
 
     /// The arguments that are the user's.
     pub fn own_arguments(&self) -> Vec<&str> {
-        let ours =
-            usize::from(self.arguments.first().is_some_and(|first| first == "--settings")) * 2;
-        self.arguments[ours..].iter().map(|argument| argument.to_str().unwrap()).collect()
+        let mut own = &self.arguments[..];
+        while let [first, _, rest @ ..] = own
+            && first == "--settings"
+        {
+            own = rest;
+        }
+        own.iter().map(|argument| argument.to_str().unwrap()).collect()
     }
 
     pub fn stderr(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::house::{CCOTEL, House};
+use crate::house::{CCOTEL, House, link};
 
 #[test]
 fn without_a_claude_it_says_where_it_looked() {
@@ -52,6 +52,16 @@ fn a_named_claude_wins_over_path() {
     assert_eq!(house.launch(&[]).output.status.code(), Some(0));
     house.set("CCOTEL_CLAUDE", house.path("nowhere"));
     assert_eq!(house.run(&["claude"]).status.code(), Some(127));
+}
+
+#[test]
+fn a_relative_directory_of_path_stays_where_it_is() {
+    let mut house = House::new();
+    link(&house, "home/work/checkout/claude");
+    let path = format!("/usr/bin:.::{}:/bin", house.path("bin").display());
+    house.set("PATH", &path);
+    let launched = house.launch(&["-p"]);
+    assert_eq!(launched.environment["PATH"], path);
 }
 
 #[test]

@@ -83,8 +83,30 @@ fn settings_that_cannot_be_merged_go_through_untouched() {
         assert_eq!(launched.environment["OTEL_METRICS_EXPORTER"], "otlp", "still by environment");
     }
     let problems = house.launch_problems();
-    assert_eq!(problems.len(), 6, "{problems:?}");
+    assert_eq!(problems.len(), 5, "two that are inline share a sentence: {problems:?}");
     assert!(problems.iter().all(|what| what.starts_with("your own --settings")), "{problems:?}");
+}
+
+#[test]
+fn settings_that_cannot_be_merged_are_not_repeated() {
+    let house = House::new();
+    let key = "sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789";
+    house.write("home/work/checkout/text.json", format!("\"hunter2 {key}\""));
+    for value in [
+        r#"{"env":{"KEY":"hunter2"}"#,
+        r#"{"env":{"KEY":"hunter2",}}"#,
+        r#""env":{"KEY":"hunter2"}"#,
+        "{KEY: hunter2}",
+        "text.json",
+        &format!("{key}.json"),
+    ] {
+        house.launch(&["--settings", value, "-p"]);
+    }
+    let problems = house.launch_problems();
+    assert!(problems.iter().any(|what| what.contains("inline --settings is no JSON object")));
+    assert!(problems.iter().any(|what| what.contains("(line 1, column ")), "{problems:?}");
+    let kept = std::fs::read_to_string(house.path("data/problems.jsonl")).unwrap();
+    assert!(!kept.contains("hunter2") && !kept.contains(key), "{kept}");
 }
 
 #[test]

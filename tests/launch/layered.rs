@@ -74,7 +74,7 @@ fn resource_attributes_of_every_layer_are_merged_and_encoded() {
         assert_eq!(attributes.get(key).map(String::as_str), Some(value), "{key}");
     }
     let id = &attributes["ccotel.launch.id"];
-    assert!(launched.arguments[1].to_str().unwrap().ends_with(&format!("/{id}.json")));
+    assert!(launched.arguments[2].to_str().unwrap().ends_with(&format!("/{id}.json")));
     let same = launched.variable("OTEL_RESOURCE_ATTRIBUTES");
     assert_eq!(launched.environment.get("OTEL_RESOURCE_ATTRIBUTES"), same.as_ref());
 }
