@@ -9,9 +9,9 @@ fn paths(dir: &Path) -> Paths {
     }
 }
 
-/// A launch on a terminal, in `/work/repository`.
+/// A launch on a terminal, in `/home/zoe/repository`.
 fn at(now: Timestamp, launch: &str) -> Looked<'_> {
-    Looked { launch, directory: Some(Path::new("/work/repository")), quiet: false, now }
+    Looked { launch, directory: Some(Path::new("/home/zoe/repository")), quiet: false, now }
 }
 
 fn shown(paths: &Paths) -> Vec<(String, u64)> {
@@ -73,7 +73,7 @@ fn what_a_later_launch_finds_in_order_is_not_shown_any_more() {
     let noticed = [
         Noticed { scope: Scope::Everywhere, ..Noticed::new("config", "") },
         Noticed { scope: below("/work"), ..Noticed::new("above", "") },
-        Noticed { scope: below("/work/other"), ..Noticed::new("elsewhere", "") },
+        Noticed { scope: below("/home/zoe/other"), ..Noticed::new("elsewhere", "") },
         Noticed::new("event", ""),
     ];
     let now = Timestamp::now();
