@@ -72,7 +72,7 @@ fn what_a_later_launch_finds_in_order_is_not_shown_any_more() {
     let below = |directory: &str| Scope::Below(directory.into());
     let noticed = [
         Noticed { scope: Scope::Everywhere, ..Noticed::new("config", "") },
-        Noticed { scope: below("/work"), ..Noticed::new("above", "") },
+        Noticed { scope: below("/home/zoe"), ..Noticed::new("above", "") },
         Noticed { scope: below("/home/zoe/other"), ..Noticed::new("elsewhere", "") },
         Noticed::new("event", ""),
     ];
