@@ -211,6 +211,12 @@ impl Sockets {
     }
 }
 
+/// Which address an agent bound for each configured one, the last time that it did. Empty if that
+/// cannot be told.
+pub fn bound_for(paths: &Paths) -> BTreeMap<SocketAddr, SocketAddr> {
+    read_kept(paths).unwrap_or_default()
+}
+
 /// `listen.json`: configured → bound. Unreadable is as if absent: the addresses are bound anew.
 fn read_kept(paths: &Paths) -> Result<BTreeMap<SocketAddr, SocketAddr>, FileError> {
     let content = files::read_small(&paths.listen_file())?;

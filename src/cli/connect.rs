@@ -105,6 +105,14 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    file.add_destination(&config)?;
+    if let Some(level) = args.privacy {
+        set_privacy(&mut file, level);
+    }
+    if let Some(wrong) = given::refused(&path, &file.to_string(), &paths.home) {
+        eprintln!("ccotel: {wrong}");
+        return Ok(Exit::Usage);
+    }
     if sends_secrets_in_the_clear(&config)
         && !args.yes
         && !confirm("The credentials would cross the network unencrypted (http). Go on?")?
@@ -121,10 +129,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         if !report(&config.name, &verdict) {
             return Ok(Exit::Failed);
         }
-    }
-    file.add_destination(&config)?;
-    if let Some(level) = args.privacy {
-        set_privacy(&mut file, level);
     }
     file.save()?;
     let when = if manage::reload(&paths, |names| names.contains(&config.name.as_str())) {

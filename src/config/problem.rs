@@ -59,14 +59,32 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}", self.file.display())?;
+        write!(out, "{}", printable(&self.file.to_string_lossy()))?;
         if let Some(line) = self.line {
             write!(out, ":{line}")?;
         }
-        write!(out, ": {}", self.what)?;
+        write!(out, ": {}", printable(&self.what))?;
         if !self.remedy.is_empty() {
-            write!(out, "; {}", self.remedy)?;
+            write!(out, "; {}", printable(&self.remedy))?;
         }
         Ok(())
+    }
+}
+
+/// Others' words on one line: a file or a backend must not be able to steer a terminal.
+pub fn printable(text: &str) -> String {
+    text.replace(char::is_control, "?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_cannot_steer_the_terminal() {
+        let file = Path::new("/a\u{1b}[2J/.ccotel.toml");
+        let problem = Problem::error(file, "unknown key `\u{1b}]0;x\u{7}\u{9b}1m`", "a\nb");
+        let shown = problem.at(1, "x").to_string();
+        assert_eq!(shown, "/a?[2J/.ccotel.toml:1: unknown key `?]0;x??1m`; a?b");
     }
 }

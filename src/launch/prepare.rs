@@ -1,6 +1,8 @@
 //! What a launch is given: arguments and variables. Nothing here can stop it.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -15,8 +17,11 @@ use crate::agent::control;
 use crate::agent::ensure::{self, Endpoint};
 use crate::agent::files;
 use crate::agent::notice::LaunchNotice;
+use crate::agent::sockets;
+use crate::config::shape::privacy_word;
 use crate::config::{self, Loaded};
 use crate::paths::Paths;
+use crate::record::PrivacyLevel;
 use crate::tags::{self, Inputs, Resolved, git};
 
 /// A launch, ready to be executed.
@@ -66,15 +71,24 @@ pub fn prepare(paths: &Paths, launch: &str, plan: Plan, arguments: Vec<OsString>
             return untouched(arguments, noticed);
         }
     };
-    noticed.extend(moved(&here.loaded, &endpoint));
-    let (mut variables, said) = feed(&here, &endpoint, launch);
+    noticed.extend(moved(&here.loaded, &endpoint, &sockets::bound_for(paths)));
+    let (mut variables, said) = feed(&here, &endpoint, launch, here.resolved.level);
     noticed.extend(said);
-    let arguments = match (plan, user) {
+    let with_settings = match (plan, user) {
         (Plan::Settings { at }, Some(user)) => {
-            with_settings(paths, launch, at, user, arguments, &variables, &mut noticed)
+            with_settings(paths, launch, at, user, &arguments, &variables)
+                .map_err(|problem| noticed.push(problem))
+                .ok()
         }
-        _ => arguments,
+        _ => None,
     };
+    if with_settings.is_none()
+        && let Some((level, problem)) = opened(&here)
+    {
+        (variables, _) = feed(&here, &endpoint, launch, level);
+        noticed.push(problem);
+    }
+    let arguments = with_settings.unwrap_or(arguments);
     if let Some(own) = here.layers.of_shell(RESOURCE_ATTRIBUTES) {
         variables.push((SHELL_ATTRIBUTES_VARIABLE.to_owned(), own.to_owned()));
     }
@@ -124,13 +138,25 @@ fn here(
     Here { loaded, layers, attributes, resolved }
 }
 
-/// A busy port was replaced by a free one: who expects the agent elsewhere should know.
-fn moved(loaded: &Loaded, endpoint: &Endpoint) -> Option<Noticed> {
+/// The agent listens elsewhere than is configured: who expects it there should know. `bound` is what
+/// the agent took for each configured address: without it, the agent was not asked to yet.
+fn moved(
+    loaded: &Loaded,
+    endpoint: &Endpoint,
+    bound: &BTreeMap<SocketAddr, SocketAddr>,
+) -> Option<Noticed> {
     let configured = loaded.config.agent.listen.first().filter(|address| address.port() != 0)?;
     if *configured == endpoint.address {
         return None;
     }
     let origin = loaded.origin("agent.listen");
+    if bound.get(configured) != Some(&endpoint.address) {
+        let what = format!(
+            "{origin}: {configured} is not bound yet: the agent still listens on {}",
+            endpoint.address
+        );
+        return Some(Noticed::new(what, "`ccotel agent restart`").once());
+    }
     let what = format!(
         "{origin}: {configured} was taken by another program, so the agent listens on {}",
         endpoint.address
@@ -141,7 +167,12 @@ fn moved(loaded: &Loaded, endpoint: &Endpoint) -> Option<Noticed> {
 }
 
 /// The variables of this launch, and what there is to say of where they lead.
-fn feed(here: &Here, endpoint: &Endpoint, launch: &str) -> (Variables, Option<Noticed>) {
+fn feed(
+    here: &Here,
+    endpoint: &Endpoint,
+    launch: &str,
+    level: PrivacyLevel,
+) -> (Variables, Option<Noticed>) {
     let Here { layers, attributes, resolved, loaded } = here;
     let (feed, said) = managed::feed(&layers.managed, endpoint);
     if feed == Feed::Managed {
@@ -155,8 +186,21 @@ fn feed(here: &Here, endpoint: &Endpoint, launch: &str) -> (Variables, Option<No
         let what = format!("telemetry that went to {url} now goes to ccotel");
         Noticed::new(what, format!("`ccotel connect otlp {url}` keeps sending it there")).once()
     });
-    let variables = variables::for_agent(layers, endpoint, resolved, attributes, launch);
+    let variables = variables::for_agent(layers, endpoint, resolved, attributes, launch, level);
     (variables, said.or(taken))
+}
+
+/// The level for a launch that gets no `--settings` of ours where a repository turns content on.
+fn opened(here: &Here) -> Option<(PrivacyLevel, Noticed)> {
+    let name = variables::content_opened(&here.layers)?;
+    let level = here.resolved.level.min(PrivacyLevel::Standard);
+    let what = format!(
+        "{name} of this repository's settings cannot be undone without --settings: this session \
+         is kept at `{}`",
+        privacy_word(level)
+    );
+    let remedy = format!("remove {name} from .claude/settings.json");
+    Some((level, Noticed::new(what, remedy)))
 }
 
 /// The user's own `--settings`, read; nothing is in it where there is none.
@@ -171,37 +215,24 @@ impl UserSettings {
     }
 }
 
-/// The arguments with our file, or, where that cannot be, the arguments as they came.
+/// The arguments with our file, or why that cannot be.
 fn with_settings(
     paths: &Paths,
     launch: &str,
     at: usize,
     user: UserSettings,
-    arguments: Vec<OsString>,
+    arguments: &[OsString],
     variables: &Variables,
-    noticed: &mut Vec<Noticed>,
-) -> Vec<OsString> {
-    let settings = match user.0 {
-        Ok(settings) => settings::merge(settings, variables),
-        Err((what, remedy)) => {
-            noticed.push(Noticed::new(what, remedy));
-            return arguments;
-        }
-    };
-    let file = match settings::write(paths, launch, &settings) {
-        Ok(file) => file,
-        Err(error) => {
-            let directory = paths.launches_dir();
-            let what = format!(
-                "settings cannot be written to {}: {}",
-                directory.display(),
-                files::words(&error)
-            );
-            let remedy = "free some space or mend its permissions; meanwhile your own settings may \
-                          send telemetry elsewhere";
-            noticed.push(Noticed::new(what, remedy));
-            return arguments;
-        }
-    };
-    arguments::with_settings(&arguments, at, file.as_os_str())
+) -> Result<Vec<OsString>, Noticed> {
+    let settings = user.0.map_err(|(what, remedy)| Noticed::new(what, remedy))?;
+    let settings = settings::merge(settings, variables);
+    let file = settings::write(paths, launch, &settings).map_err(|error| {
+        let directory = paths.launches_dir();
+        let directory = directory.display();
+        let what = format!("settings cannot be written to {directory}: {}", files::words(&error));
+        let remedy = "free some space or mend its permissions; meanwhile your own settings may \
+                      send telemetry elsewhere";
+        Noticed::new(what, remedy)
+    })?;
+    Ok(arguments::with_settings(arguments, at, file.as_os_str()))
 }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Problem;
 use crate::config::file::read_text;
+use crate::config::problem::printable;
 use crate::paths::Paths;
 use crate::tags::file::PROJECT_FILE_NAME;
 
@@ -73,7 +74,7 @@ pub struct Noticed {
 impl Noticed {
     /// Of one launch.
     pub fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let (what, remedy) = (cut(what.into()), cut(remedy.into()));
+        let (what, remedy) = (cut(printable(&what.into())), cut(printable(&remedy.into())));
         Self { what, remedy, once: false, scope: Scope::Launch }
     }
 

@@ -11,11 +11,20 @@
 //! | `OTEL_METRICS_INCLUDE_{SESSION_ID,RESOURCE_ATTRIBUTES}` | `true` | with `false` the events lose them too |
 //! | `OTEL_RESOURCE_ATTRIBUTES` | the user's, the tags, launch id, privacy level | a higher layer would erase them, so they are merged |
 //!
+//! Where no `--settings` can be given (a command that takes none in front, settings of the user's that
+//! cannot be merged, a full disk), the environment alone carries these, and a repository's
+//! `.claude/settings.json` outranks it: it can switch content on and send the telemetry elsewhere.
+//! Against the former the level that is sent becomes `standard` at most, and the agent drops the
+//! content. A hole remains: a repository that also sets `OTEL_RESOURCE_ATTRIBUTES` takes that level
+//! (and the tags) away, and then the machine's `[privacy] level` alone decides; with `full` there,
+//! the content of such a session is kept.
+//!
 //! A per-signal variable in any layer outranks a generic one, so each is set in all its forms.
 
 use super::layers::{ENABLE_TELEMETRY, LAUNCH_ATTRIBUTE, Layers, RESOURCE_ATTRIBUTES};
 use crate::agent::ensure::Endpoint;
 use crate::config::shape::privacy_word;
+use crate::record::PrivacyLevel;
 use crate::tags::{Attribute, Resolved, Source, encode, rules};
 
 /// Carries the level to the agent: what tightens must not depend on a message that may get lost.
@@ -44,6 +53,7 @@ pub fn for_agent(
     resolved: &Resolved,
     attributes: &[Attribute],
     launch: &str,
+    level: PrivacyLevel,
 ) -> Variables {
     let mut variables = vec![(ENABLE_TELEMETRY.to_owned(), "1".to_owned())];
     let mut set = |name: String, value: &str| variables.push((name, value.to_owned()));
@@ -66,7 +76,7 @@ pub fn for_agent(
     for (name, value) in content_switches(layers) {
         set(name.to_owned(), value);
     }
-    let private = [(LAUNCH_ATTRIBUTE, launch), (PRIVACY_ATTRIBUTE, privacy_word(resolved.level))];
+    let private = [(LAUNCH_ATTRIBUTE, launch), (PRIVACY_ATTRIBUTE, privacy_word(level))];
     set(RESOURCE_ATTRIBUTES.to_owned(), &resource_attributes(resolved, attributes, &private));
     variables
 }
@@ -146,16 +156,23 @@ fn exporters(layers: &Layers) -> Vec<(&'static str, String)> {
     found
 }
 
+/// The first switch that a repository turned on and the user did not.
+pub fn content_opened(layers: &Layers) -> Option<&'static str> {
+    content_switches(layers).into_iter().find(|(_, user)| is_off(user)).map(|(name, _)| name)
+}
+
 /// The user's word on every switch that a repository turned on.
 fn content_switches(layers: &Layers) -> Vec<(&'static str, &str)> {
-    let off = |text: &str| {
-        matches!(text.trim().to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off")
-    };
     CONTENT_SWITCHES
         .into_iter()
-        .filter(|name| layers.of_repository(name).is_some_and(|text| !off(text)))
+        .filter(|name| layers.of_repository(name).is_some_and(|text| !is_off(text)))
         .map(|name| (name, layers.of_user(name).unwrap_or("0")))
         .collect()
+}
+
+/// As Claude Code reads a content switch: any other word turns it on.
+fn is_off(text: &str) -> bool {
+    matches!(text.trim().to_ascii_lowercase().as_str(), "" | "0" | "false" | "no" | "off")
 }
 
 /// The user's attributes that are no tags, the tags over them, and ours.

@@ -420,50 +420,6 @@ pub fn class_of_label(name: &str) -> Class {
     attribute.and_then(|(key, _)| find(key)).map_or(Kept, |known| known.class)
 }
 
-/// Whether a resource attribute is a tag: not Claude Code's own, not OpenTelemetry's, not a name that
-/// a label has. `name` is its name as a label.
-pub fn is_tag(key: &str, name: &str) -> bool {
-    const OWN: &[&str] = &[
-        "anthropic",
-        "app",
-        "ccotel",
-        "ccr",
-        "claude_code",
-        "event",
-        "host",
-        "identity",
-        "managed_settings",
-        "organization",
-        "os",
-        "otel",
-        "process",
-        "prompt",
-        "service",
-        "session",
-        "telemetry",
-        "terminal",
-        "user",
-        "vcs",
-        "workflow",
-        "workspace",
-        "wsl",
-    ];
-    const PROMETHEUS: &[&str] = &["job", "instance", "le", "quantile"];
-    let own = key.split_once('.').is_some_and(|(first, _)| OWN.contains(&first));
-    !own && !name.is_empty()
-        && !name.starts_with("__")
-        && !PROMETHEUS.contains(&name)
-        && !OWN.iter().any(|own| is_under(name, own))
-        && !LABELS.iter().any(|(_, label)| *label == name)
-}
-
-/// `session_id` is under `session`; `session` and `user` themselves are free.
-fn is_under(name: &str, own: &str) -> bool {
-    const TAKEN: &[&str] = &["id", "name", "email", "version", "instance_id", "account_id"];
-    let rest = name.strip_prefix(own).and_then(|rest| rest.strip_prefix('_'));
-    rest.is_some_and(|rest| TAKEN.contains(&rest))
-}
-
 /// A quick hash for the keys of a table that is fixed at build time, so nobody can make it collide.
 #[derive(Default)]
 pub struct KeyHasher(u64);

@@ -135,7 +135,9 @@ impl Desk {
             None => attributes::class(event, key, values::is_number(attribute.value.as_ref())),
         };
         if class.is_none() {
-            self.unknown.note("attribute", key);
+            if !origin.brings(key) {
+                self.unknown.note("attribute", key);
+            }
             if key.len() > KEY_BYTES_MAX || key.is_empty() {
                 return;
             }

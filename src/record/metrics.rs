@@ -153,7 +153,9 @@ impl Desk {
         let known = attributes::find(&attribute.key);
         let Some((known, name)) = known.and_then(|known| Some((known, known.label.as_ref()?)))
         else {
-            let skip = known.is_some() || origin.repeats(attribute, false);
+            let skip = known.is_some()
+                || origin.repeats(attribute, false)
+                || origin.brings(&attribute.key);
             if !skip && attributes::class("", &attribute.key, false) != Some(Class::Identity) {
                 self.unknown.note("label", &attribute.key);
             }

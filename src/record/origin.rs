@@ -14,6 +14,7 @@ use super::hash::Canonical;
 use super::privacy::{self, Outcome};
 use super::values::{text_of, value_of};
 use super::{Labels, PrivacyLevel, Settings, Value, names, secrets};
+use crate::tags::rules;
 
 /// Most tags a session can have.
 pub const TAGS_MAX: usize = 16;
@@ -53,6 +54,8 @@ pub struct Origin {
     pub ignored: Vec<String>,
     /// The resource attributes that are tags, as received.
     tags_received: Vec<(String, String)>,
+    /// The names of all others, which events keep.
+    others_received: Vec<String>,
 }
 
 impl Origin {
@@ -75,6 +78,7 @@ impl Origin {
             launch,
             level,
             facts: facts(received, level, &settings.install_key),
+            others_received: others_received(received),
             hash: input.finish(&settings.install_key),
             tags_received,
         }
@@ -94,6 +98,12 @@ impl Origin {
             tag == key
                 && (!known || attribute.value.as_ref().and_then(text_of).as_ref() == Some(value))
         })
+    }
+
+    /// Whether the resource has an attribute of this name that is no tag: then it is nothing new of
+    /// Claude Code's.
+    pub fn brings(&self, key: &str) -> bool {
+        self.others_received.iter().any(|other| other == key)
     }
 }
 
@@ -117,10 +127,19 @@ fn find(attributes: &[KeyValue], key: &str) -> Option<String> {
 }
 
 fn tags_received(received: &[KeyValue]) -> Vec<(String, String)> {
-    let tags =
-        received.iter().filter(|pair| attributes::is_tag(&pair.key, &names::label_name(&pair.key)));
+    let tags = received.iter().filter(|pair| is_tag(pair));
     tags.filter_map(|pair| Some((pair.key.clone(), pair.value.as_ref().and_then(text_of)?)))
         .collect()
+}
+
+fn others_received(received: &[KeyValue]) -> Vec<String> {
+    received.iter().filter(|pair| !is_tag(pair)).map(|pair| pair.key.clone()).collect()
+}
+
+/// Whether a resource attribute is a tag: by the rule of the wrapper and of every file.
+pub fn is_tag(attribute: &KeyValue) -> bool {
+    let text = attribute.value.as_ref().and_then(text_of);
+    text.is_some_and(|text| rules::check(&attribute.key, &text).is_ok())
 }
 
 /// Tags as labels: the first of a name wins; `team` and `project` go before others if there are too
@@ -130,7 +149,7 @@ fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
     for (key, value) in tags {
         let name = names::label_name(key);
         let taken = labels.iter().any(|(label, _)| **label == *name);
-        if !taken && !value.is_empty() && attributes::is_tag(key, &name) {
+        if !taken && rules::check(key, value).is_ok() {
             labels.push((name.into(), bounded(value)));
         }
     }
@@ -143,13 +162,12 @@ fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
 /// What the resource would have as a tag and cannot. Names with a dot that are no tags belong to
 /// OpenTelemetry, and nobody has chosen them.
 fn ignored(received: &[KeyValue], tags: &Labels) -> Vec<String> {
-    let keys = received.iter().map(|attribute| attribute.key.as_str());
-    let ignored = keys.filter(|key| {
-        let name = names::label_name(key);
-        let meant = !key.contains('.') || attributes::is_tag(key, &name);
+    let ignored = received.iter().filter(|attribute| {
+        let name = names::label_name(&attribute.key);
+        let meant = !attribute.key.contains('.') || is_tag(attribute);
         meant && !tags.iter().any(|(tag, _)| **tag == *name)
     });
-    ignored.map(str::to_owned).collect()
+    ignored.map(|attribute| attribute.key.clone()).collect()
 }
 
 fn rank(name: &str) -> u8 {

@@ -14,7 +14,7 @@ use prost::Message;
 use super::attributes::{self, Class};
 use super::hash::DEPTH_MAX;
 use super::logs::push;
-use super::origin::Origin;
+use super::origin::{self, Origin};
 use super::privacy::{self, Outcome};
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
@@ -67,10 +67,8 @@ impl Desk {
 /// Puts the tags in effect in the place of those received, and takes off what is for the agent alone.
 fn tag(resource: &mut Resource, origin: &Origin) {
     let received = std::mem::take(&mut resource.attributes);
-    let own = |attribute: &KeyValue| {
-        !attribute.key.starts_with("ccotel.")
-            && !attributes::is_tag(&attribute.key, &names::label_name(&attribute.key))
-    };
+    let own =
+        |attribute: &KeyValue| !attribute.key.starts_with("ccotel.") && !origin::is_tag(attribute);
     let tags = origin.tags.iter().map(|(name, value)| text_attribute(name, value));
     resource.attributes = tags.chain(received.into_iter().filter(own)).collect();
 }
@@ -164,8 +162,7 @@ impl Redactor<'_> {
     ) {
         let known = attributes::find(&attribute.key);
         let number = is_number(attribute.value.as_ref());
-        let tag =
-            on_resource && attributes::is_tag(&attribute.key, &names::label_name(&attribute.key));
+        let tag = on_resource && origin::is_tag(&attribute);
         let class = match known {
             _ if tag => Some(Class::Kept),
             Some(known) => Some(known.class),

@@ -177,12 +177,14 @@ const CLAUDE_CODE: &[&str] = &[
 
 const CLAUDE_CODE_PREFIXES: &[&str] = &[
     "agent_",
+    "anthropic_",
     "app_",
     "ccr_",
     "claude_code_",
     "event_",
     "hook_",
     "identity_",
+    "managed_settings_",
     "marketplace_",
     "mcp_",
     "organization_",

@@ -99,6 +99,10 @@ fn wrong_use() {
     let dir = tempfile::tempdir().unwrap();
     let first = ["connect", "prometheus", "http://127.0.0.1:1", "--name", "a", "--no-check"];
     assert!(ccotel(dir.path(), &first).status.success());
+    let long = "x".repeat(151);
+    let many: Vec<String> = (0..100).map(|number| format!("--header=X-{number}=x")).collect();
+    let mut headers = vec!["connect", "loki", "http://h", "--no-check"];
+    headers.extend(many.iter().map(String::as_str));
     let table: &[(&[&str], &str)] = &[
         (&first, "--name a-2"),
         (&["connect", "prometheus", "localhost:9090"], "http:// or https://"),
@@ -107,12 +111,18 @@ fn wrong_use() {
         (&["connect", "loki", "http://h", "--privacy", "full"], "only be tighter"),
         (&["connect", "loki", "http://h", "--bearer-token-file", "/nonexistent"], "no file"),
         (&["connect", "grafana", "http://h"], "prometheus"),
+        (&["connect", "loki", "http://h", "--no-check", "--name", "TeamProm"], "a-z 0-9"),
+        (&["connect", "loki", "http://h", "--no-check", "--tenant", &long], "150 characters"),
+        (&["connect", "loki", "http://h", "--header", "Connection=x"], "set by the protocol"),
+        (&headers, "more than"),
         (&["disconnect", "b", "--yes"], "there are: a"),
     ];
+    let before = config(dir.path());
     for (arguments, words) in table {
         let output = ccotel(dir.path(), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?} {output:?}");
         assert!(text(&output.stderr).contains(words), "{arguments:?} {output:?}");
+        assert_eq!(config(dir.path()), before, "{arguments:?}");
     }
 }
 

@@ -40,6 +40,25 @@ fn a_terminal_sees_one_line_a_day_and_a_script_none() {
 }
 
 #[test]
+fn an_address_that_the_agent_was_not_started_with_is_said_to_be_pending() {
+    let house = House::new();
+    house.launch(&["-p"]);
+    assert_eq!(house.launch_problems(), [""; 0]);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    house.write("config/config.toml", format!("[agent]\nlisten = [\"{address}\"]\n"));
+    house.launch(&["-p"]);
+    let problems = house.launch_problems();
+    assert!(problems[0].contains(&format!("{address} is not bound yet")), "{problems:?}");
+    // Now it is taken by another program indeed: by this one.
+    house.run(&["agent", "restart"]);
+    house.launch(&["-p"]);
+    let problems = house.launch_problems();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains(&format!("{address} was taken by another")), "{problems:?}");
+}
+
+#[test]
 fn a_broken_configuration_stops_nothing() {
     let house = House::new();
     house.write("config/config.toml", "[agent\nlisten = 5");

@@ -1,6 +1,6 @@
 //! The layers of Claude Code's own settings.
 
-use crate::house::{CCOTEL, House, link};
+use crate::house::{CCOTEL, House, Launched, link};
 
 #[test]
 fn no_lower_layer_takes_the_feed_away() {
@@ -39,6 +39,31 @@ fn a_repository_cannot_switch_content_on() {
     let launched = house.launch(&["-p"]);
     assert_eq!(launched.variable("OTEL_LOG_USER_PROMPTS").as_deref(), Some("0"));
     assert_eq!(launched.variable("OTEL_LOG_TOOL_DETAILS").as_deref(), Some("1"), "the user's own");
+}
+
+#[test]
+fn without_settings_of_ours_content_that_a_repository_switches_on_is_not_kept() {
+    let mut house = House::new();
+    house.config("[privacy]\nlevel = \"full\"\n");
+    let level = |launched: &Launched| {
+        let attributes = &launched.environment["OTEL_RESOURCE_ATTRIBUTES"];
+        attributes.rsplit_once("ccotel.privacy=").unwrap().1.to_owned()
+    };
+    let lines = [&["remote-control"][..], &["--settings", "[1]", "-p"]];
+    for line in lines {
+        assert_eq!(level(&house.launch(line)), "full", "nobody switched anything on");
+    }
+    let settings = r#"{"env":{"OTEL_LOG_USER_PROMPTS":"1"}}"#;
+    house.write("home/work/checkout/.claude/settings.json", settings);
+    for line in lines {
+        assert_eq!(level(&house.launch(line)), "standard", "{line:?}");
+    }
+    let problems = house.launch_problems();
+    let said = |what: &String| what.starts_with("OTEL_LOG_USER_PROMPTS of this repository's");
+    assert!(problems.iter().any(said), "{problems:?}");
+    assert_eq!(level(&house.launch(&["-p"])), "full", "switched off by our settings");
+    house.set("OTEL_LOG_USER_PROMPTS", "1");
+    assert_eq!(level(&house.launch(lines[0])), "full", "the user wants it too");
 }
 
 #[test]

@@ -8,24 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
 use super::{Args, Kind};
+use crate::config::destination::read::{NAME_BYTES_MAX, OWNED_HEADERS, name_rule};
 use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
 use crate::config::edit::{ConfigFile, type_name};
+use crate::config::{Problem, shape};
 use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
 
-const NAME_BYTES_MAX: usize = 64;
-
-/// Headers that a protocol or another option sets.
-const HEADERS_NOT_FREE: [&str; 8] = [
-    "authorization",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "user-agent",
-    "x-prometheus-remote-write-version",
-    "x-scope-orgid",
-];
+/// Headers that another option sets, beside those that a protocol does.
+const HEADERS_OF_OPTIONS: [&str; 2] = ["authorization", "x-scope-orgid"];
 
 /// The destination that was meant, or one sentence about what is wrong.
 pub fn destination(args: &Args, file: &ConfigFile) -> Result<DestinationConfig, String> {
@@ -143,12 +134,7 @@ fn name(
         Some(name) => name.to_owned(),
         None => default_name(kind, url),
     };
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(allowed) {
-        return Err(format!(
-            "--name {name} cannot be used: up to {NAME_BYTES_MAX} letters, digits, - _ and ."
-        ));
-    }
+    name_rule(&name).map_err(|why| format!("--name {name} cannot be used: it {why}"))?;
     if taken.contains(&name) {
         let free = (2..=taken.len() + 2)
             .map(|number| format!("{name}-{number}"))
@@ -162,15 +148,32 @@ fn name(
     Ok(name)
 }
 
+/// Why the agent would not take a `config.toml` of this text; `None` if it would.
+pub fn refused(file: &Path, text: &str, home: &Path) -> Option<String> {
+    let (_, problems) = shape::read(file, text, home);
+    problems.into_iter().find(Problem::is_error).map(|problem| {
+        let key = problem.key.as_deref().unwrap_or_default();
+        let said = if key.is_empty() || problem.what.contains(key) {
+            String::new()
+        } else {
+            format!(" (`{key}`)")
+        };
+        format!("nothing was changed, since the agent would not take {problem}{said}")
+    })
+}
+
 /// `prometheus-prom-example-com`.
 fn default_name(kind: DestinationType, url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let host: String = host
         .chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character } else { '-' })
+        .map(
+            |letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' },
+        )
         .collect();
     let mut name = format!("{}-{}", type_name(kind), host.trim_matches('-'));
     name.truncate(NAME_BYTES_MAX);
+    name.truncate(name.trim_end_matches('-').len());
     name
 }
 
@@ -219,7 +222,7 @@ pub fn header(text: &str) -> Result<(String, String), String> {
     let parsed =
         http::HeaderName::try_from(name).map_err(|_| format!("{name} is no header name"))?;
     http::HeaderValue::from_str(value).map_err(|_| format!("the value of {name} is malformed"))?;
-    if HEADERS_NOT_FREE.contains(&parsed.as_str()) {
+    if HEADERS_OF_OPTIONS.contains(&parsed.as_str()) || OWNED_HEADERS.contains(&parsed.as_str()) {
         return Err(format!("{name} is set by the protocol or by another option"));
     }
     Ok((name.to_owned(), value.to_owned()))
@@ -270,10 +273,13 @@ mod tests {
         assert_eq!(name(None, kind, &url, &[]).unwrap(), "prometheus-prom-example-com");
         let v6 = Url::parse("http://[::1]:9090").unwrap();
         assert_eq!(name(None, kind, &v6, &[]).unwrap(), "prometheus-1");
+        let long = format!("https://{}.com", vec!["part"; 20].join("."));
+        let long = name(None, kind, &Url::parse(&long).unwrap(), &[]).unwrap();
+        assert!(long.len() <= NAME_BYTES_MAX && name_rule(&long).is_ok(), "{long}");
         let taken = ["a".to_owned(), "a-2".to_owned()];
         let error = name(Some("a"), kind, &url, &taken).unwrap_err();
         assert!(error.contains("--name a-3"), "{error}");
-        for wrong in ["", "a b", "é", &"x".repeat(65)] {
+        for wrong in ["", "a b", "é", &"x".repeat(64), "TeamProm", "-a"] {
             assert!(name(Some(wrong), kind, &url, &[]).is_err());
         }
     }
@@ -300,7 +306,9 @@ mod tests {
     #[test]
     fn a_header_cannot_be_one_that_is_set_already() {
         assert_eq!(header("X-A=b=c"), Ok(("X-A".to_owned(), "b=c".to_owned())));
-        for wrong in ["X-A", "=b", "Authorization=x", "content-type=x", "X A=b", "X-A=\n"] {
+        for wrong in
+            ["X-A", "=b", "Authorization=x", "content-type=x", "X A=b", "X-A=\n", "Connection=x"]
+        {
             assert!(header(wrong).is_err(), "{wrong}");
         }
     }

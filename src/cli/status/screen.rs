@@ -1,12 +1,11 @@
 //! The status as a screen: what is zero is not said.
 
-use std::fmt::Write;
-
 use bytesize::ByteSize;
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::agent::status::{RecordCounts, SessionCounts, Status, Warning};
+use crate::config::problem::printable;
 
 /// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -59,10 +58,11 @@ pub fn draw(status: &Status, before: Option<(Timestamp, &Status)>, now: Timestam
     screen
 }
 
-/// Writing to a `String` cannot fail.
+/// One line, without whatever a backend's words hold to steer a terminal with.
 macro_rules! line {
     ($screen:expr, $($part:tt)*) => {
-        let _ = writeln!($screen, $($part)*);
+        $screen.push_str(&printable(&format!($($part)*)));
+        $screen.push('\n');
     };
 }
 

@@ -218,7 +218,7 @@ fn headers(table: &mut Table<'_>) -> Result<Vec<(String, String)>, Wrong> {
 }
 
 /// What a protocol sets by itself.
-const OWNED_HEADERS: &[&str] = &[
+pub const OWNED_HEADERS: &[&str] = &[
     "host",
     "content-type",
     "content-encoding",
@@ -245,11 +245,14 @@ fn tls(table: &mut Table<'_>, home: &Path, beside: &Path) -> Result<Tls, Wrong> 
     Ok(Tls { ca: path(ca), cert: path(cert), key: path(key) })
 }
 
+/// The longest name of a destination.
+pub const NAME_BYTES_MAX: usize = 63;
+
 /// `[a-z0-9][a-z0-9_.-]{0,62}`: it is a label's value, a key in the store and a word on a command line.
 pub fn name_rule(text: &str) -> Result<String, String> {
     let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let rest = |byte: u8| first(byte) || b"_.-".contains(&byte);
-    let valid = text.len() <= 63
+    let valid = text.len() <= NAME_BYTES_MAX
         && text.as_bytes().first().is_some_and(|byte| first(*byte))
         && text.bytes().all(rest);
     if valid {

@@ -102,3 +102,15 @@ fn numbers_and_times_read_easily() {
         assert_eq!(seconds_words(seconds), words);
     }
 }
+
+#[test]
+fn a_backends_words_cannot_steer_the_terminal() {
+    let mut status = running();
+    status.destinations = vec![json!({
+        "name": "a\u{1b}[2J", "type": "loki", "state": "retrying",
+        "last_error": "500 \u{1b}]0;title\u{7}\nWarnings\r",
+    })];
+    let screen = draw(&status, None, now());
+    assert!(!screen.contains(|letter: char| letter.is_control() && letter != '\n'), "{screen}");
+    assert!(screen.contains("    last error: 500 ?]0;title??Warnings?\n"), "{screen}");
+}
