@@ -155,6 +155,10 @@ fn a_worker_that_cannot_work_says_why() {
     kill(worker, Signal::KILL);
     until("it is told", || home.warnings().contains("the token is gone").then_some(()));
     assert_eq!(home.run(&["status"]).status.code(), Some(0));
+    // As it was told.
+    home.run(&["agent", "restart"]);
+    until("there is a new one", || home.data("token").exists().then_some(()));
+    home.worker();
 }
 
 #[test]
