@@ -81,6 +81,8 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
     let inherited = sockets::inherit().context("cannot use the sockets that were passed")?;
     let exe = spawn::own_exe().context("cannot tell which binary this is")?;
     if let (Some(lock), Some(control)) = (inherited_lock(paths), &inherited.control) {
+        // `agent restart` is what a worker without a token asks for.
+        identity::token_or_new(paths)?;
         let configured = take_restart(paths).map(|restart| restart.listen).unwrap_or_default();
         let otlp = sockets::bind_otlp(paths, &configured, inherited.otlp)?;
         // The end of a login session empties the runtime directory.

@@ -139,6 +139,11 @@ impl Rooms {
         self.renewed.notified().await;
     }
 
+    /// Resolves when the store's thread has ended: nothing can be stored any more.
+    pub async fn store_ended(&self) {
+        self.store.ended().await;
+    }
+
     pub fn notice(&self, notice: &LaunchNotice) {
         self.recorder.launches().notice(notice.clone(), Instant::now());
     }

@@ -54,6 +54,9 @@ const FACTS_WAIT: Duration = Duration::from_millis(1500);
 /// How long samples and history may take to come up to date.
 const SYNC_WAIT: Duration = Duration::from_millis(1500);
 
+const STORE_DIED: &str =
+    "the store's thread has ended without being asked to; `ccotel agent logs` says more";
+
 /// Runs until told to stop. An error is also said on standard output, where the holder reads it.
 pub fn run(paths: &Paths) -> Exit {
     match prepare_and_work(paths) {
@@ -148,6 +151,7 @@ async fn work(
         _ = interrupt.recv() => "SIGINT",
         () = leash.let_go() => "the holder let go",
         () = worker.rooms.renewed() => "the database became a new install",
+        () = worker.rooms.store_ended() => STORE_DIED,
         () = worker.renew.notified() => "the store is opened anew, with a changed configuration",
     };
     tracing::info!("draining: {why}");
@@ -164,6 +168,8 @@ async fn work(
         tracing::warn!("the store did not settle in time; it recovers at the next start");
     }
     tracing::info!("worker ended");
+    // An error, so that the holder notes the death and starts the next one.
+    anyhow::ensure!(why != STORE_DIED, "{STORE_DIED}");
     Ok(())
 }
 

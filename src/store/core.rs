@@ -53,6 +53,8 @@ pub struct Core {
     pub(super) samples_end: End,
     /// How far the history has read `samples`; unknown until it asks for the first time.
     pub(super) history_row: Option<i64>,
+    /// The same for `events_inbox`.
+    pub(super) history_events_row: Option<i64>,
     pub(super) install_id: String,
     pub(super) install_key: [u8; 32],
     writer: RowWriter,
@@ -164,6 +166,7 @@ impl Core {
             cardinality: Cardinality::load(&connection)?,
             samples_end: End::load(&connection, "samples")?,
             history_row: None,
+            history_events_row: None,
             writer: RowWriter::new()
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
             high_water: HighWater::default(),
@@ -186,6 +189,7 @@ impl Core {
         self.sessions = std::mem::take(&mut before.sessions);
         self.counts = Counts { dirty: true, ..before.counts };
         self.history_row = before.history_row;
+        self.history_events_row = before.history_events_row;
         self.health = before.health.again(&self.options.queue_db);
     }
 

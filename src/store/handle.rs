@@ -286,6 +286,11 @@ impl Handle {
         Self { commands, news }
     }
 
+    /// Resolves when the store has ended, whether it was asked to or its thread died.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     /// A receiver that changes whenever new rows may be waiting.
     pub fn news(&self) -> tokio::sync::watch::Receiver<u64> {
         self.news.clone()

@@ -25,6 +25,8 @@ use super::schema::{self, OpenError};
 
 /// Failures in a row from which on `status` speaks of them.
 const FAILURES_MAX: u32 = 3;
+/// A file system with less room than this, on which writing fails, is full.
+const FULL_BELOW_BYTES: u64 = 1024 * 1024;
 /// How often a database that cannot be opened is tried again.
 const REOPEN_AFTER_MS: i64 = 1_000;
 
@@ -86,25 +88,47 @@ impl Health {
     }
 }
 
+/// SQLite calls a full disk an input or output error where it was about to grow a file of its own (the
+/// log, its index); the file system knows better.
+fn is_full(queue_db: &Path) -> bool {
+    let folder = queue_db.parent().unwrap_or(queue_db);
+    rustix::fs::statvfs(folder)
+        .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < FULL_BELOW_BYTES)
+}
+
 /// Device and inode of what lies at `path`.
 pub fn place_of(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Core {
+    /// Why nothing can be stored, in the words that help.
+    fn refused(&self, why: String) -> Refused {
+        if is_full(&self.options.queue_db) { Refused::DiskFull(why) } else { Refused::Failed(why) }
+    }
+
+    fn refused_by(&self, error: &rusqlite::Error) -> Refused {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::CannotOpen) => {
+                self.refused(error.to_string())
+            }
+            _ => refusal(error),
+        }
+    }
+
     /// A group's commit failed and was rolled back: memory is as it was.
     pub(super) fn failed_commit(&mut self, error: &rusqlite::Error, now_ms: i64) -> Refused {
         let harmless = schema::is_busy(error) || matches!(refusal(error), Refused::DiskFull(_));
         self.health.failed(error.to_string(), now_ms);
         self.health.must_reopen |= !harmless;
-        refusal(error)
+        self.refused_by(error)
     }
 
     /// Something else failed: memory may be ahead of the file, so it is read again. A full disk can still
     /// be read; closing the file there would give up its log, and with it the room to write anything.
     pub(super) fn failed(&mut self, error: &rusqlite::Error, now_ms: i64) -> Refused {
         if self.health.closed {
-            return Refused::Failed(self.health.why.clone());
+            return self.refused(self.health.why.clone());
         }
         self.health.failed(error.to_string(), now_ms);
         let refused = refusal(error);
@@ -113,7 +137,7 @@ impl Core {
             Some(Ok(lanes)) => self.lanes = lanes,
             _ => self.health.must_reopen = true,
         }
-        refused
+        self.refused_by(error)
     }
 
     /// What is in memory cannot be trusted any more.
@@ -127,12 +151,12 @@ impl Core {
             return Ok(());
         }
         if self.health.closed && (now_ms - self.health.tried_ms).abs() < REOPEN_AFTER_MS {
-            return Err(Refused::Failed(self.health.why.clone()));
+            return Err(self.refused(self.health.why.clone()));
         }
         self.reopen(now_ms).map_err(|error| {
             tracing::error!(%error, "the database cannot be opened again");
             self.health.why = error.to_string();
-            Refused::Failed(self.health.why.clone())
+            self.refused(self.health.why.clone())
         })
     }
 

@@ -20,6 +20,7 @@ impl Core {
         after_series: i64,
     ) -> rusqlite::Result<HistoryPage> {
         self.history_row = Some(after_tick);
+        self.history_events_row = Some(after_row);
         let mut page =
             HistoryPage { series: self.history_series(after_series), ..HistoryPage::default() };
         for row in self.samples_rows(after_tick + 1, TICKS_PER_PAGE)? {

@@ -4,17 +4,19 @@
 //! | --- | --- |
 //! | points_inbox | an hour after they are in the counters, for deduplication |
 //! | samples | 31 days, and until the history and every destination have them; older ones are thinned |
-//! | events_inbox, spans_inbox | `history_days`, below the disk limit |
+//! | events_inbox, spans_inbox | `history_days`, below the disk limit; what is older undelivered is counted as expired |
 //! | quarantine | 30 days, 16 MiB ([`super::quarantine`]) |
 //! | counters, streams, cursors | for ever (streams: 90 days of silence) |
 //!
 //! Over the disk limit, until there is enough room: delivered spans and events, delivered samples,
 //! undelivered spans, undelivered events, the oldest first; then samples are thinned ([`super::thinning`]),
 //! to one row an hour and then to the last value, and never dropped undelivered. When undelivered records
-//! must go, each destination that still wanted them counts them as evicted, and its cursor moves on.
+//! must go, each destination that still wanted them counts them as evicted, and its cursor moves on. Events
+//! that the report's history had not read are counted too, and `status` says so.
 //!
 //! A full disk is not the limit: others fill it, and what is dropped for them is gone for nothing. There
-//! only as much goes as the next requests need, and stays inside the file as free pages.
+//! only as much goes as the next requests need, and stays inside the file as free pages. Events that the
+//! history has not read stay: it cannot write either, so the report would lack them for good.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -23,7 +25,7 @@ use super::fold::Fold;
 use super::handle::{Cursor, Lane};
 use super::inbox::Inbox;
 use super::thinning::{ALL_MS, HOUR_MS};
-use super::{lanes, reserve};
+use super::{lanes, meta, reserve};
 
 const SAMPLES_KEPT_MS: i64 = 31 * DAY_MS;
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -37,8 +39,18 @@ const UNDELIVERED_ROWS_PER_STEP: u32 = 64;
 const ROOM_BYTES: u64 = 1024 * 1024;
 /// Samples younger than this are not thinned.
 const FRESH_MS: i64 = HOUR_MS;
+/// `meta` key: events that the history had not read when they were dropped.
+const HISTORY_LOST: &str = "history_lost";
 /// Share of the disk limit to which a full store is brought down.
 const LOW_WATER_PERCENT: u64 = 90;
+
+/// Why rows are dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Age,
+    Limit,
+    FullDisk,
+}
 
 impl Core {
     /// Bytes of the database's pages that are in use.
@@ -72,7 +84,11 @@ impl Core {
     /// Only what the disk limit asks for, whatever its age.
     pub fn retain_within_limit(&mut self, now_ms: i64) -> rusqlite::Result<()> {
         if self.disk_bytes()? > self.options.disk_bytes_max {
-            self.make_room(self.options.disk_bytes_max / 100 * LOW_WATER_PERCENT, now_ms)?;
+            self.make_room(
+                self.options.disk_bytes_max / 100 * LOW_WATER_PERCENT,
+                Cause::Limit,
+                now_ms,
+            )?;
         }
         self.connection.execute_batch("PRAGMA incremental_vacuum(256)")?;
         reserve::keep(&self.options.queue_db);
@@ -93,15 +109,23 @@ impl Core {
         } else {
             through
         };
-        self.drop_rows(lane, through)
+        self.drop_rows(lane, through, Cause::Age)
     }
 
-    /// The newest row that every destination has had, and samples the history too; `None` if nobody
-    /// waits for any.
+    /// The newest row that every destination has had, and the history too; `None` if nobody waits for
+    /// any.
     fn delivered_through(&self, lane: Lane) -> Option<i64> {
         let states = self.lanes.states.iter().filter(|((_, other), _)| *other == lane);
-        let history = (lane == Lane::Samples).then(|| self.history_row.unwrap_or(0));
-        states.map(|(_, state)| state.cursor.row - 1).chain(history).min()
+        states.map(|(_, state)| state.cursor.row - 1).chain(self.history_read(lane)).min()
+    }
+
+    /// The newest row that the history has read; it reads no spans.
+    fn history_read(&self, lane: Lane) -> Option<i64> {
+        match lane {
+            Lane::Samples => Some(self.history_row.unwrap_or(0)),
+            Lane::Events => Some(self.history_events_row.unwrap_or(0)),
+            Lane::Spans => None,
+        }
     }
 
     /// The file system is full: there is to be room for what comes next inside the file.
@@ -116,13 +140,13 @@ impl Core {
         if lacking > 0 {
             let used = self.disk_bytes()?;
             let most = used / 100 * (100 - LOW_WATER_PERCENT);
-            self.make_room(used - lacking.min(most), now_ms)?;
+            self.make_room(used - lacking.min(most), Cause::FullDisk, now_ms)?;
         }
         self.connection.query_row(empty_log, [], |_| Ok(()))
     }
 
     /// Brings the used pages down to `target_bytes`, or as near as may be; the order is at the top.
-    fn make_room(&mut self, target_bytes: u64, now_ms: i64) -> rusqlite::Result<()> {
+    fn make_room(&mut self, target_bytes: u64, cause: Cause, now_ms: i64) -> rusqlite::Result<()> {
         for (lane, undelivered) in [
             (Lane::Spans, false),
             (Lane::Events, false),
@@ -130,7 +154,7 @@ impl Core {
             (Lane::Spans, true),
             (Lane::Events, true),
         ] {
-            self.drop_oldest(lane, undelivered, target_bytes)?;
+            self.drop_oldest(lane, undelivered, target_bytes, cause)?;
         }
         for step_ms in [HOUR_MS, ALL_MS] {
             if self.disk_bytes()? > target_bytes {
@@ -145,6 +169,7 @@ impl Core {
         lane: Lane,
         undelivered: bool,
         target_bytes: u64,
+        cause: Cause,
     ) -> rusqlite::Result<()> {
         let rows = if undelivered { UNDELIVERED_ROWS_PER_STEP } else { ROWS_PER_STEP };
         let mut used = self.disk_bytes()?;
@@ -157,9 +182,12 @@ impl Core {
             let Some(oldest) = oldest else { break };
             let through = match self.delivered_through(lane) {
                 Some(delivered) if !undelivered => oldest.min(delivered),
+                _ if cause == Cause::FullDisk => {
+                    oldest.min(self.history_read(lane).unwrap_or(oldest))
+                }
                 _ => oldest,
             };
-            self.drop_rows(lane, through)?;
+            self.drop_rows(lane, through, cause)?;
             let left = self.disk_bytes()?;
             if left >= used {
                 break;
@@ -170,10 +198,11 @@ impl Core {
     }
 
     /// Deletes rows up to `through`, but never the newest, and moves cursors that were behind.
-    fn drop_rows(&mut self, lane: Lane, through: i64) -> rusqlite::Result<()> {
+    fn drop_rows(&mut self, lane: Lane, through: i64, cause: Cause) -> rusqlite::Result<()> {
         let through = through.min(self.lane_end(lane).row - 1);
         let table = lanes::lane_table(lane);
-        self.evict(lane, through)?;
+        self.count_unread(lane, through)?;
+        self.evict(lane, through, cause)?;
         // A destination's first row holds the start of its series.
         let stays = if lane == Lane::Samples {
             "AND row NOT IN (SELECT start_row FROM lane WHERE start_row IS NOT NULL)"
@@ -187,8 +216,32 @@ impl Core {
         Ok(())
     }
 
+    /// Events that the report will lack.
+    fn count_unread(&self, lane: Lane, through: i64) -> rusqlite::Result<()> {
+        let (Lane::Events, Some(read)) = (lane, self.history_events_row) else { return Ok(()) };
+        let sql = "SELECT coalesce(sum(records), 0) FROM events_inbox WHERE row > ?1 AND row <= ?2";
+        let lost: i64 =
+            self.connection.prepare_cached(sql)?.query_row([read, through], |row| row.get(0))?;
+        if lost > 0 {
+            tracing::warn!(records = lost, "events were dropped that the report had not read");
+            let before: i64 = meta::get(&self.connection, HISTORY_LOST)?.unwrap_or(0);
+            meta::set(&self.connection, HISTORY_LOST, before + lost)?;
+        }
+        Ok(())
+    }
+
+    /// In words, for `status`.
+    pub(super) fn unread_warning(&self) -> rusqlite::Result<Option<String>> {
+        let lost: i64 = meta::get(&self.connection, HISTORY_LOST)?.unwrap_or(0);
+        Ok((lost > 0).then(|| {
+            format!(
+                "{lost} events had to be dropped before the report had read them; it lacks them"
+            )
+        }))
+    }
+
     /// Every lane still before `through` counts what it will not get.
-    fn evict(&mut self, lane: Lane, through: i64) -> rusqlite::Result<()> {
+    fn evict(&mut self, lane: Lane, through: i64, cause: Cause) -> rusqlite::Result<()> {
         let sql = format!(
             "SELECT records_total, bytes_total FROM {} WHERE row <= ?1 ORDER BY row DESC LIMIT 1",
             lanes::lane_table(lane)
@@ -206,8 +259,13 @@ impl Core {
             .filter(|((_, other), state)| *other == lane && state.cursor.row <= through);
         for ((destination, _), state) in behind {
             let lost = records_total.saturating_sub(state.done_records);
-            tracing::warn!(%destination, records = lost, "the disk limit is reached: undelivered records were dropped");
-            state.evicted += lost;
+            if cause == Cause::Age {
+                tracing::warn!(%destination, records = lost, "older than is kept: undelivered records were dropped");
+                state.expired += lost;
+            } else {
+                tracing::warn!(%destination, records = lost, "there is no room left: undelivered records were dropped");
+                state.evicted += lost;
+            }
             state.done_records += lost;
             state.done_bytes = bytes_total;
             state.cursor = Cursor { row: through + 1, offset: 0 };

@@ -11,6 +11,7 @@ impl Core {
         self.complete_sessions(now_ms)?;
         let (received, duplicate) = self.received();
         let mut warnings = self.troubles(now_ms);
+        warnings.extend(self.unread_warning()?);
         warnings.extend(self.cardinality.warnings());
         if self.fold.series.folded > 0 {
             warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels, or without labels; use fewer tags and tag values", self.fold.series.folded));

@@ -217,6 +217,44 @@ fn delivered_events_are_kept_for_later_destinations_until_history_days_are_over(
 }
 
 #[test]
+fn on_a_full_disk_events_that_the_history_has_not_read_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(&directory);
+    for number in 0..40 {
+        ingest(&mut core, events(number * 20, 20, 512), NOW_MS).unwrap();
+    }
+    let rows = |core: &Core| -> i64 {
+        let sql = "SELECT count(*) FROM events_inbox";
+        core.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    core.history(0, 0, -1).unwrap();
+    core.make_room_now(NOW_MS).unwrap();
+    assert_eq!(rows(&core), 40);
+    core.history(0, 40, -1).unwrap();
+    core.make_room_now(NOW_MS).unwrap();
+    assert!(rows(&core) < 40, "what it has read may go");
+    assert!(core.stats(NOW_MS).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn events_dropped_before_the_history_read_them_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = Core::open(Options { history_days: 10, ..options(&directory) }, NOW_MS).unwrap();
+    core.open_destination(&key("offline", Since::All), NOW_MS).unwrap();
+    ingest(&mut core, events(1, 2, 64), NOW_MS).unwrap();
+    ingest(&mut core, events(5, 2, 64), NOW_MS + 9 * DAY_MS).unwrap();
+    core.history(0, 0, -1).unwrap();
+    core.retain(NOW_MS + 11 * DAY_MS).unwrap();
+    let warnings = core.stats(NOW_MS + 11 * DAY_MS).unwrap().warnings;
+    assert!(
+        warnings.iter().any(|what| what.starts_with("2 events had to be dropped")),
+        "{warnings:?}"
+    );
+    let books = core.books("offline").unwrap();
+    assert_eq!((books.expired, books.evicted, books.backlog_records), (2, 0, 2), "age, not room");
+}
+
+#[test]
 fn a_full_disk_refuses_with_words_loses_nothing_stored_and_recovers_when_there_is_room() {
     let directory = tempfile::tempdir().unwrap();
     let mut core = open(&directory);

@@ -145,6 +145,26 @@ fn a_configuration_that_becomes_invalid_changes_nothing_and_is_told() {
 }
 
 #[test]
+fn a_configuration_that_is_gone_gives_no_destination_up() {
+    let home = Home::new();
+    let valid = fs::read_to_string(home.path("config/config.toml")).unwrap();
+    let destination =
+        "\n[[destination]]\nname = \"kept\"\ntype = \"otlp\"\nurl = \"http://127.0.0.1:9\"\n";
+    home.configure(&format!("{valid}{destination}"));
+    home.say(&["agent", "start"]);
+    let names_it = || home.status()["destinations"].to_string().contains("kept");
+    until("it is there", || names_it().then_some(()));
+    fs::remove_file(home.path("config/config.toml")).unwrap();
+    until("it is told", || home.warnings().contains("is gone").then_some(()));
+    assert!(names_it());
+    kill(home.worker(), Signal::KILL);
+    until("also by the next worker", || home.warnings().contains("is gone").then_some(()));
+    assert!(names_it());
+    home.configure(&valid);
+    until("a valid file decides", || (!names_it()).then_some(()));
+}
+
+#[test]
 fn a_worker_that_cannot_work_says_why() {
     let home = Home::new();
     home.say(&["agent", "start"]);
@@ -155,6 +175,10 @@ fn a_worker_that_cannot_work_says_why() {
     kill(worker, Signal::KILL);
     until("it is told", || home.warnings().contains("the token is gone").then_some(()));
     assert_eq!(home.run(&["status"]).status.code(), Some(0));
+    // As it was told.
+    home.run(&["agent", "restart"]);
+    until("there is a new one", || home.data("token").exists().then_some(()));
+    home.worker();
 }
 
 #[test]

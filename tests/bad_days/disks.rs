@@ -54,7 +54,7 @@ fn fills_up() {
     assert_eq!((refused.status, refused.retry_after.as_deref()), (503, Some("1")));
     assert!(accepted > 10, "{accepted}");
     let status = String::from_utf8(house.run(&["status"]).stdout).unwrap();
-    assert!(status.contains("turned away") && status.contains("the disk has room"), "{status}");
+    assert!(status.contains("turned away") && status.contains("the disk is full"), "{status}");
     assert!(house.launch(&["-p"]).output.status.success(), "Claude Code starts");
 
     std::fs::remove_file(house.path("data/filler")).unwrap();
@@ -63,11 +63,12 @@ fn fills_up() {
         assert!(Instant::now() < deadline, "it does not go on");
     }
     accepted += 1;
-    // Events may have had to go, to make room; what was counted stays counted.
-    house.json(&["report", "--json"]);
+    let report = house.json(&["report", "--json"]);
+    assert_eq!(report["total"]["requests"], accepted * RECORDS, "{report}");
     let status = house.json(&["status", "--json"]);
     assert_eq!(status["records"]["received"], accepted * RECORDS, "{status}");
     assert_eq!(status["worker"]["restarts"], 0, "{status}");
+    assert!(!status["warnings"].to_string().contains("the history is behind"), "{status}");
 }
 
 /// Two launches: Claude Code starts as it would alone, and it is told where a user looks.

@@ -3,6 +3,7 @@
 //! An invalid one is reported and changes nothing. So that this also holds over a restart, the last
 //! valid `config.toml` is kept as a copy in the data directory.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -10,13 +11,14 @@ use jiff::Timestamp;
 use super::{Warning, Worker};
 use crate::agent::files::{self, FileError};
 use crate::agent::rooms;
+use crate::config::edit::ConfigFile;
 use crate::config::{self, Config, PrivacyConfig};
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
 
 /// The configuration to begin with, whether its destinations are to be believed, and what is wrong.
 pub fn config_at_start(paths: &Paths) -> (Config, bool, Option<Warning>) {
-    let error = match load(paths) {
+    let error = match load_present(paths) {
         Ok(config) => {
             remember(paths);
             return (config, true, None);
@@ -27,16 +29,16 @@ pub fn config_at_start(paths: &Paths) -> (Config, bool, Option<Warning>) {
     if before.config_file().exists()
         && let Ok(config) = load(&before)
     {
-        return (config, true, Some(invalid(&error, "the last valid one is in force")));
+        return (config, true, Some(warning(&error, "the last valid one is in force")));
     }
     let instead = "sessions are counted at the level minimal, and nothing is forwarded";
-    (tightest(), false, Some(invalid(&error, instead)))
+    (tightest(), false, Some(warning(&error, instead)))
 }
 
 impl Worker {
     /// Applies what has changed, if it is valid.
     pub(super) async fn reload_if_changed(self: &Rc<Self>) {
-        let loaded = load(&self.paths);
+        let loaded = load_present(&self.paths);
         *self.config_warning.borrow_mut() = None;
         match loaded {
             Ok(config) if config == *self.config.borrow() => {}
@@ -50,15 +52,35 @@ impl Worker {
                 tracing::info!("a changed configuration is in force");
             }
             Err(error) => {
-                tracing::warn!("the configuration is invalid: {error}");
-                let warning = invalid(&error, "the last valid one stays in force");
+                let warning = warning(&error, "the last valid one stays in force");
+                tracing::warn!("{}", warning.what);
                 *self.config_warning.borrow_mut() = Some(warning);
             }
         }
     }
 }
 
-fn invalid(error: &str, instead: &str) -> Warning {
+/// Why a configuration is not in force.
+enum Unusable {
+    Invalid(String),
+    /// There is no file, and the last one named destinations.
+    Gone(String),
+}
+
+fn warning(why: &Unusable, instead: &str) -> Warning {
+    let error = match why {
+        Unusable::Invalid(error) => error,
+        Unusable::Gone(path) => {
+            return Warning {
+                at: Timestamp::now(),
+                what: format!("{path} is gone; {instead}"),
+                remedy:
+                    "put it back; an empty file gives its destinations up, with what waits for \
+                         them"
+                        .into(),
+            };
+        }
+    };
     Warning {
         at: Timestamp::now(),
         what: format!("the configuration is invalid, {instead}: {error}"),
@@ -81,8 +103,27 @@ fn try_remember(paths: &Paths) -> Result<(), FileError> {
             files::private_dir(&copies)?;
             files::replace(&copy, &content)
         }
-        Err(_) => files::remove(&copy),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => files::remove(&copy),
+        // What cannot be read now says nothing about the copy.
+        Err(_) => Ok(()),
     }
+}
+
+/// The same, but an absent file is not one without destinations: it may be on a disk that is not
+/// mounted, or be about to be replaced, and their backlogs would be gone.
+fn load_present(paths: &Paths) -> Result<Config, Unusable> {
+    let config = load(paths).map_err(Unusable::Invalid)?;
+    let file = paths.config_file();
+    let is_gone = std::fs::symlink_metadata(&file)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    if is_gone && names_destinations(&paths.last_valid_dir().join("config.toml")) {
+        return Err(Unusable::Gone(file.display().to_string()));
+    }
+    Ok(config)
+}
+
+fn names_destinations(copy: &Path) -> bool {
+    copy.exists() && ConfigFile::open(copy).is_ok_and(|file| !file.destination_names().is_empty())
 }
 
 /// The effective configuration; the error is for the user.

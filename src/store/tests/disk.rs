@@ -202,6 +202,7 @@ fn over_the_limit_delivered_events_go_before_undelivered_ones_and_samples_are_ne
     for number in 20..40u64 {
         ingest(&mut core, events(number * 10, 10, 6_400), NOW_MS).unwrap();
     }
+    core.history(0, 40, -1).unwrap();
     core.retain_within_limit(NOW_MS + 100_000).unwrap();
     let rows: i64 = core
         .connection
