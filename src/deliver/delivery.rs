@@ -124,9 +124,47 @@ impl Delivery {
         }
     }
 
+    /// remote_write 2.0 takes what it can of a request. What may be too old goes by itself, and first,
+    /// so that what follows can still be put right.
+    pub fn send_old_alone(&mut self, now_ms: i64) {
+        let Some(Part { content: Content::Samples(series), whole: None, .. }) = self.parts.front()
+        else {
+            return;
+        };
+        let mixed = series.iter().any(|series| is_old(series, now_ms))
+            && series.iter().any(|series| is_young(series, now_ms));
+        if mixed {
+            self.halve(0, now_ms);
+        }
+    }
+
+    /// The next part holds nothing but samples that may be too old.
+    pub fn is_old(&self, now_ms: i64) -> bool {
+        match self.parts.front().map(|part| &part.content) {
+            Some(Content::Samples(series)) => !series.iter().any(|series| is_young(series, now_ms)),
+            _ => false,
+        }
+    }
+
+    /// The newest time in the next part.
+    pub fn newest_ms(&self) -> Option<i64> {
+        match &self.parts.front()?.content {
+            Content::Samples(series) => {
+                series.iter().filter_map(|one| Some(one.samples.last()?.0)).max()
+            }
+            Content::Events(events) => events
+                .iter()
+                .map(|event| event.time_ns / 1_000_000)
+                .max()
+                .and_then(|time_ms| i64::try_from(time_ms).ok()),
+            Content::Spans(_) => None,
+        }
+    }
+
     /// The next part was taken, but for `refused` records of it.
     /// Gives back the samples in it.
     pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) -> Vec<SeriesSamples> {
+        let is_old_alone = self.is_old(now_ms);
         let Some(part) = self.parts.pop_front() else { return Vec::new() };
         self.count_request();
         if let Content::Samples(series) = &part.content {
@@ -136,6 +174,7 @@ impl Delivery {
         match refused {
             // remote_write 2.0 counts what it has already as refused.
             Some(_) if samples && part.maybe_taken => {}
+            Some(refused) if is_old_alone => self.compacted += refused.records,
             Some(quarantined) => self.quarantined.push(quarantined),
             None if part.decides_next => self.halve_known_refused(now_ms),
             None => {}

@@ -25,8 +25,9 @@ use tokio::time::Instant;
 
 use crate::store::handle::SeriesSamples;
 
-/// Prometheus' limit is an hour behind its newest sample, which a fast clock may have sent.
-pub const HORIZON_MS: i64 = 55 * 60 * 1000;
+/// Prometheus' limit is an hour behind its newest sample. Of that, 15 min are for clocks: this
+/// machine's may be slow, and the newest sample that of one whose clock is fast.
+pub const HORIZON_MS: i64 = 45 * 60 * 1000;
 /// What is sent has to arrive before it is too old.
 const MARGIN_MS: i64 = 2 * 60 * 1000;
 /// The flat stretch before the step.
