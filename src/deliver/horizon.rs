@@ -171,16 +171,16 @@ mod tests {
         let mut batch = vec![cost(&[(-4000, 41.0), (-3000, 50.0)])];
         assert_eq!(horizon.apply(&mut batch, NOW_MS, now), 2);
         assert!(batch.is_empty());
-        let mut batch = vec![cost(&[(-2000, 60.0), (-52, 70.0), (-30, 90.0), (-1, 100.0)])];
+        let mut batch = vec![cost(&[(-2000, 60.0), (-42, 70.0), (-30, 90.0), (-1, 100.0)])];
         assert_eq!(horizon.apply(&mut batch, NOW_MS, now), 2);
         assert_eq!(
             minutes(&batch[0]),
             [
-                (-53, 40.0),
-                (-52, 40.0),
-                (-51, 40.0),
-                (-50, 40.0),
-                (-49, 40.0),
+                (-43, 40.0),
+                (-42, 40.0),
+                (-41, 40.0),
+                (-40, 40.0),
+                (-39, 40.0),
                 (-30, 90.0),
                 (-1, 100.0)
             ]
@@ -195,9 +195,9 @@ mod tests {
     fn a_total_that_ends_in_the_flat_stretch_still_arrives() {
         let mut horizon = Horizon::default();
         horizon.left_out(&[cost(&[(-500, 7.0)])]);
-        let mut batch = vec![cost(&[(-52, 8.0), (-50, 9.0)])];
+        let mut batch = vec![cost(&[(-42, 8.0), (-40, 9.0)])];
         assert_eq!(horizon.apply(&mut batch, NOW_MS, Instant::now()), 1);
-        assert_eq!(minutes(&batch[0]), [(-53, 7.0), (-52, 7.0), (-51, 7.0), (-50, 9.0)]);
+        assert_eq!(minutes(&batch[0]), [(-43, 7.0), (-42, 7.0), (-41, 7.0), (-40, 9.0)]);
     }
 
     #[test]

@@ -229,3 +229,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_may_be_too_old_for_remote_write_2_goes_first_and_what_is_left_out_is_compacted() {
+    let old = NOW_MS - 3 * HOUR_MS;
+    let one = series(&[("__name__", "a_total")], 0, &[(old, 1.0), (old + 1, 2.0), (NOW_MS, 3.0)]);
+    let mut delivery = Delivery::new(batch(Content::Samples(vec![one])), NOW_MS);
+    delivery.send_old_alone(NOW_MS);
+    assert_eq!(delivery.next_part().map(count), Some(2));
+    assert!(delivery.is_old(NOW_MS) && delivery.newest_ms() == Some(old + 1));
+    let refused = Quarantined { records: 1, status: 400, answer: String::new(), body: Vec::new() };
+    delivery.accepted(Some(refused), NOW_MS);
+    delivery.send_old_alone(NOW_MS);
+    assert!(!delivery.is_old(NOW_MS));
+    delivery.accepted(None, NOW_MS);
+    let settled = delivery.settled();
+    assert_eq!((settled.delivered, settled.compacted, quarantined(&settled)), (2, 1, 0));
+}
