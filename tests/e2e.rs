@@ -17,37 +17,8 @@ mod harness;
 
 use std::process::ExitCode;
 
-use harness::programs::Program;
-use libtest_mimic::{Arguments, Failed, Trial};
-
-/// A test and the parts it cannot do without.
-pub struct Case {
-    name: String,
-    needs: &'static [Program],
-    run: fn() -> anyhow::Result<()>,
-}
-
-impl Case {
-    pub fn new(
-        name: impl Into<String>,
-        needs: &'static [Program],
-        run: fn() -> anyhow::Result<()>,
-    ) -> Self {
-        Self { name: name.into(), needs, run }
-    }
-
-    fn into_trial(self) -> Trial {
-        let missing: Vec<String> =
-            self.needs.iter().filter(|it| it.find().is_none()).map(|it| it.missing()).collect();
-        let run = self.run;
-        let test = move || run().map_err(|error| Failed::from(format!("{error:#}")));
-        if missing.is_empty() {
-            return Trial::test(self.name, test);
-        }
-        let name = format!("{} ({})", self.name, missing.join(", "));
-        Trial::test(name, test).with_ignored_flag(true)
-    }
-}
+pub use harness::cases::Case;
+use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     if let Some(done) = e2e::disk::inside() {

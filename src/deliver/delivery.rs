@@ -22,13 +22,16 @@
 //! No I/O. The sum of the books is the batch's `records`, whatever the answers.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::event_limits;
 use super::horizon::Horizon;
 use super::outcome::cut;
 use super::split::{count, halves, is_mixed, is_old, is_young, samples, split_by_age, split_off};
 use super::wire::Encoded;
-use crate::store::handle::{Content, FrozenBatch, Lane, Quarantined, SeriesSamples, Settled};
+use crate::store::handle::{
+    Content, Cursor, FrozenBatch, Lane, Quarantined, SeriesSamples, Settled,
+};
 
 /// Requests after the first refused one until what is refused is given up unhalved. What has not
 /// been sent by then is sent once.
@@ -46,6 +49,8 @@ pub struct Delivery {
     /// same for every attempt.
     frozen_ms: i64,
     records: u64,
+    /// Of the store; empty where the batch is not from there.
+    range: Range<Cursor>,
     parts: VecDeque<Part>,
     bisect_requests_left: u32,
     bisecting: bool,
@@ -82,6 +87,7 @@ impl Delivery {
             lane: batch.lane,
             frozen_ms: now_ms,
             records: batch.records,
+            range: batch.start..batch.end,
             parts: VecDeque::from([Part {
                 content: batch.content,
                 decides_next: false,
@@ -138,14 +144,36 @@ impl Delivery {
         }
     }
 
+    /// The next part holds nothing but samples that may be too old.
+    pub fn is_old(&self, now_ms: i64) -> bool {
+        match self.parts.front().map(|part| &part.content) {
+            Some(Content::Samples(series)) => !series.iter().any(|series| is_young(series, now_ms)),
+            _ => false,
+        }
+    }
+
+    /// The newest time in the next part.
+    pub fn newest_ms(&self) -> Option<i64> {
+        match &self.parts.front()?.content {
+            Content::Samples(series) => {
+                series.iter().filter_map(|one| Some(one.samples.last()?.0)).max()
+            }
+            Content::Events(events) => events
+                .iter()
+                .map(|event| event.time_ns / 1_000_000)
+                .max()
+                .and_then(|time_ms| i64::try_from(time_ms).ok()),
+            Content::Spans(_) => None,
+        }
+    }
+
     /// The next part was taken, but for what is quarantined of it.
     pub fn accepted(&mut self, refused: Option<Quarantined>, now_ms: i64) {
+        let all_old = self.is_old(now_ms);
         let Some(part) = self.parts.pop_front() else { return };
         self.count_request();
-        let (mut samples, mut all_old) = (false, false);
+        let samples = matches!(part.content, Content::Samples(_));
         if let Content::Samples(series) = &part.content {
-            samples = true;
-            all_old = !series.iter().any(|series| is_young(series, now_ms));
             self.old_samples_accepted |= series.iter().any(|series| is_old(series, now_ms));
         }
         match refused {
@@ -233,7 +261,8 @@ impl Delivery {
 
     /// Not so for what the horizon has left at the end of a backlog: the store knows no batch of it.
     pub fn is_of_the_store(&self) -> bool {
-        self.records > 0
+        // Not told by the records: a row that only keeps series alive has none.
+        !self.range.is_empty()
     }
 
     /// The books, which add up to the batch's records.

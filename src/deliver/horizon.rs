@@ -8,7 +8,7 @@
 //! value                              ┌── true samples
 //!   V              ┌─────────────────┘
 //!   A  ────────────┘
-//!      H ───── H + 5 min ────────── now      every 30 s
+//!      H ───── H + 5 min ────────── now      every 20 s
 //! ```
 //!
 //! A is the value before the first sample that was left out, which the backend has; V is the last one
@@ -29,13 +29,14 @@ use serde::{Deserialize, Serialize};
 use crate::record::Labels;
 use crate::store::handle::SeriesSamples;
 
-/// Prometheus' limit is an hour behind its newest sample, which a fast clock may have sent.
-pub const HORIZON_MS: i64 = 55 * 60 * 1000;
+/// Prometheus' limit is an hour behind its newest sample. Of that, 15 min are for clocks: this
+/// machine's may be slow, and the newest sample that of one whose clock is fast.
+pub const HORIZON_MS: i64 = 45 * 60 * 1000;
 /// What is sent has to arrive before it is too old.
 const MARGIN_MS: i64 = 2 * 60 * 1000;
 /// From the horizon to the step.
 const FLAT_MS: i64 = 5 * 60 * 1000;
-const SPACING_MS: i64 = 30 * 1000;
+const SPACING_MS: i64 = 20 * 1000;
 /// A value sent for a series that has no samples waiting: its next ones are later than this ago.
 const REST_AGO_MS: i64 = 60 * 1000;
 /// After this long the backend may have got an out-of-order window.

@@ -6,6 +6,7 @@
 //! | 2xx to remote_write 2.0 without `…-Written` headers; 415; 400 to the first 2.0 request | [`Outcome::Fallback`] |
 //! | 2xx with a web page (a captive portal) | [`Outcome::Park`] |
 //! | no answer, 408, 425, 5xx | [`Outcome::Retry`] |
+//! | 400 for a time too far ahead, where the machine's own clock says the same | [`Outcome::Retry`] |
 //! | 429 | [`Outcome::SlowDown`] |
 //! | 413 | [`Outcome::TooLarge`] |
 //! | 400, 409, 422 | [`Outcome::Refused`]: the data itself, to be bisected |
@@ -24,6 +25,13 @@ use super::client::{Answer, Failure};
 use super::negotiation::Negotiation;
 use super::otlp::partial_success;
 use super::wire::Wire;
+
+/// How a 400 for a time too far ahead is worded: Prometheus, Mimir, Loki.
+const TOO_NEW: [&str; 3] = ["too far in the future", "too-far-in-future", "has timestamp too new"];
+/// What is this far ahead of the machine's own clock is not there because the clock is fast.
+const AHEAD_MS_MAX: i64 = 15 * 60 * 1000;
+/// Until it is less far ahead.
+const TOO_NEW_PAUSE: Duration = Duration::from_mins(1);
 
 /// The backend's words are kept up to this.
 pub const ANSWER_BYTES_MAX: usize = 1024;
@@ -52,6 +60,8 @@ pub struct Sent {
     pub wire: Wire,
     /// Records in the request (for remote_write: samples).
     pub records: u64,
+    /// The newest time in it, where its records have one.
+    pub newest_ms: Option<i64>,
 }
 
 /// The meaning of what came back. `place` is the destination without credentials.
@@ -71,6 +81,12 @@ pub fn classify(
     let why = |what: &str| with_words(format!("{place} {what} (status {})", answer.status), &words);
     match answer.status {
         200..=299 => success(sent, answer, place),
+        400 if is_ahead(sent, &words, now_ms) => Outcome::Retry {
+            why: why(
+                "finds this data too new: set this machine's clock right; until then data waits",
+            ),
+            after: Some(TOO_NEW_PAUSE),
+        },
         415 if sent.wire == Wire::RemoteWrite2 => Outcome::Fallback,
         400 if sent.wire == Wire::RemoteWrite2 => refused_v2(sent, answer, negotiation),
         400 | 409 | 422 => Outcome::Refused { status: answer.status, answer: words },
@@ -131,6 +147,12 @@ fn success(sent: Sent, answer: &Answer, place: &str) -> Outcome {
         }
         Wire::RemoteWrite1 | Wire::LokiPush => accepted(0, String::new()),
     }
+}
+
+/// The backend's clock is behind this machine's, and time alone makes the data welcome.
+fn is_ahead(sent: Sent, words: &str, now_ms: i64) -> bool {
+    TOO_NEW.iter().any(|one| words.contains(one))
+        && sent.newest_ms.is_some_and(|newest_ms| newest_ms - now_ms <= AHEAD_MS_MAX)
 }
 
 /// remote_write 2.0 keeps the good samples of a request it answers with 400, and says how many.

@@ -189,7 +189,8 @@ impl Task {
         };
         let records = self.records_in_flight(index);
         let Some(result) = self.send(index, &request).await else { return false };
-        let sent = Sent { wire: request.wire, records };
+        let newest_ms = self.lanes[index].delivery.as_ref().and_then(Delivery::newest_ms);
+        let sent = Sent { wire: request.wire, records, newest_ms };
         let outcome = {
             let negotiation = *self.negotiation();
             classify(sent, &result, negotiation, &self.client.place(), now_ms)
@@ -310,10 +311,12 @@ impl Task {
                     wire: request.wire.name().to_owned(),
                     body: request.body,
                 });
+                // Old samples are carried by later ones: none of them is quarantined.
+                let given_up = refused > 0 && !delivery.is_old(now_ms);
                 delivery.accepted(quarantined, now_ms);
                 lane.succeeded();
                 self.succeeded(now_ms);
-                if refused > 0 {
+                if given_up {
                     self.note_given_up(refused, &place, status, &answer);
                 }
             }
@@ -341,8 +344,18 @@ impl Task {
                 ),
                 now,
             ),
-            Outcome::Fallback => lane.go_on(),
-            Outcome::Retry { why, after } => lane.retry_later(why, after, draw(), now),
+            Outcome::Fallback => {
+                // Prometheus 3.5 answers 415 and takes the data all the same.
+                delivery.outcome_unknown();
+                lane.go_on();
+            }
+            Outcome::Retry { why, after } => {
+                if request.wire == Wire::RemoteWrite2 {
+                    // It may have taken what it could.
+                    delivery.outcome_unknown();
+                }
+                lane.retry_later(why, after, draw(), now);
+            }
             Outcome::SlowDown { why, after } => {
                 // What is too much for the rate at once would be so for ever.
                 delivery.halve(RECORDS_MIN_FOR_RATE.into(), now_ms);

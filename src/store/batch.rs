@@ -14,6 +14,9 @@ use crate::record::{Event, Value};
 
 /// Rows read ahead at once.
 const PAGE_ROWS: u32 = 64;
+/// From the oldest event of a batch to its newest. Loki refuses what is an hour behind the newest
+/// entry of its stream, which a batch sent for the second time would be behind itself.
+const EVENTS_SPAN_NS_MAX: u64 = 45 * 60 * 1_000_000_000;
 
 impl Core {
     /// Samples from the cursor on. `records_max` counts samples; a row is cut between two series.
@@ -80,6 +83,7 @@ impl Core {
                         weight: 1,
                         bytes: event_bytes(&event),
                         records: 1,
+                        time_ns: Some(event.time_ns),
                         item: event,
                     })
                     .collect()
@@ -104,6 +108,7 @@ impl Core {
                         weight: 1,
                         bytes: bytes.len(),
                         records: u64::from(count),
+                        time_ns: None,
                         item: bytes,
                     })
                     .collect()
@@ -151,6 +156,8 @@ struct Piece<T> {
     bytes: usize,
     /// For the books.
     records: u64,
+    /// Where a batch's span is limited.
+    time_ns: Option<u64>,
     item: T,
 }
 
@@ -160,6 +167,7 @@ impl From<Item> for Piece<Item> {
             weight: item.samples.len(),
             bytes: item.samples.len() * SAMPLE_BYTES,
             records: item.records,
+            time_ns: None,
             item,
         }
     }
@@ -173,6 +181,8 @@ struct Reading<T> {
     bytes_left: usize,
     records: u64,
     oldest_ms: Option<i64>,
+    /// The oldest and the newest event.
+    span_ns: Option<(u64, u64)>,
     taken: Vec<T>,
 }
 
@@ -185,6 +195,7 @@ impl<T> Reading<T> {
             bytes_left: bytes_max,
             records: 0,
             oldest_ms: None,
+            span_ns: None,
             taken: Vec::new(),
         }
     }
@@ -204,12 +215,15 @@ impl<T> Reading<T> {
         let total = items.len();
         let mut done = skip;
         for piece in items.into_iter().take(stop).skip(skip) {
+            let span_ns = self.span_with(piece.time_ns);
+            let too_long = span_ns.is_some_and(|(from, to)| to - from > EVENTS_SPAN_NS_MAX);
             let full = self.frozen.is_none()
                 && !self.taken.is_empty()
-                && (self.weight_left < piece.weight || self.bytes_left < piece.bytes);
+                && (self.weight_left < piece.weight || self.bytes_left < piece.bytes || too_long);
             if full {
                 break;
             }
+            self.span_ns = span_ns;
             self.weight_left = self.weight_left.saturating_sub(piece.weight);
             self.bytes_left = self.bytes_left.saturating_sub(piece.bytes);
             self.records += piece.records;
@@ -222,6 +236,12 @@ impl<T> Reading<T> {
         }
         self.end = Cursor { row: row + 1, offset: 0 };
         self.frozen.is_some() || (self.weight_left > 0 && self.bytes_left > 0)
+    }
+
+    fn span_with(&self, time_ns: Option<u64>) -> Option<(u64, u64)> {
+        let Some(time_ns) = time_ns else { return self.span_ns };
+        let (from, to) = self.span_ns.unwrap_or((time_ns, time_ns));
+        Some((from.min(time_ns), to.max(time_ns)))
     }
 
     fn finish(self, start: Cursor, content: impl FnOnce(Vec<T>) -> Content) -> Option<Read> {

@@ -297,3 +297,24 @@ fn a_stored_point_is_forgotten_after_the_hour_and_still_counted() {
     drop(core);
     assert_eq!(open(&directory).fold.series.list()[0].value, 4.0);
 }
+
+#[test]
+fn a_batch_of_events_spans_no_more_than_loki_bears_and_a_replay_is_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut core = open(&directory);
+    core.open_destination(&key("d", Since::Now), NOW_MS).unwrap();
+    let minute_ns = 60_000_000_000;
+    for minute in [0, 30, 45, 46, 3000, 10] {
+        ingest(&mut core, events(minute * minute_ns, 2, 0), NOW_MS).unwrap();
+    }
+    let mut sizes = Vec::new();
+    while let Some(batch) = core.freeze(&"d".into(), Lane::Events, 1_000, 1 << 20).unwrap() {
+        let again = core.freeze(&"d".into(), Lane::Events, 1, 1).unwrap().unwrap();
+        assert!(again.replay && (again.end, again.records) == (batch.end, batch.records));
+        sizes.push(batch.records);
+        let settled = Settled { delivered: batch.records, ..Settled::default() };
+        core.settle(&"d".into(), Lane::Events, &settled).unwrap();
+    }
+    // The first of minute 45 is within, the second a nanosecond beyond.
+    assert_eq!(sizes, [5, 3, 2, 2]);
+}

@@ -61,7 +61,7 @@ impl Store {
         let batch = FrozenBatch {
             lane,
             start: Cursor::default(),
-            end: Cursor::default(),
+            end: Cursor { row: 1, offset: 0 },
             replay,
             records,
             oldest_ms: ccotel::deliver::wall_clock_ms(),

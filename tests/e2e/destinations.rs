@@ -14,7 +14,9 @@ use crate::harness::{scenario, totals};
 const NEEDS: &[Program] = &[Program::Claude, Program::Prometheus];
 
 pub fn cases() -> Vec<Case> {
-    let named = |name: &str, run| Case::new(format!("{name} [{}]", Loki::which()), NEEDS, run);
+    let named = |name: &str, run: fn() -> Result<()>| {
+        Case::new(format!("{name} [{}]", Loki::which()), NEEDS, run)
+    };
     vec![
         named("connected_since_now_shows_only_what_follows", since_now),
         named("connected_since_all_shows_everything", since_all),

@@ -18,7 +18,9 @@ use crate::harness::{scenario, totals};
 const NEEDS: &[Program] = &[Program::Claude, Program::Prometheus];
 
 pub fn cases() -> Vec<Case> {
-    let named = |name: &str, run| Case::new(format!("{name} [{}]", Loki::which()), NEEDS, run);
+    let named = |name: &str, run: fn() -> Result<()>| {
+        Case::new(format!("{name} [{}]", Loki::which()), NEEDS, run)
+    };
     vec![
         named("a_printed_session_counts_the_same_everywhere", printed_fresh),
         named("a_resumed_printed_session_counts_the_same_everywhere", printed_resumed),

@@ -12,8 +12,18 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The status and the body.
 pub fn get(url: &str, parameters: &[(&str, &str)]) -> Result<(u16, String)> {
+    get_with(url, parameters, &[])
+}
+
+pub fn get_with(
+    url: &str,
+    parameters: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> Result<(u16, String)> {
     let url = reqwest::Url::parse_with_params(url, parameters)?;
-    request(|client| client.get(url))
+    request(|client| {
+        headers.iter().fold(client.get(url), |it, (name, value)| it.header(*name, *value))
+    })
 }
 
 pub fn post(url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<(u16, String)> {
@@ -26,7 +36,15 @@ pub fn post(url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<(u16, 
 
 /// A 200 with JSON in it.
 pub fn get_json(url: &str, parameters: &[(&str, &str)]) -> Result<Value> {
-    let (status, body) = get(url, parameters)?;
+    get_json_with(url, parameters, &[])
+}
+
+pub fn get_json_with(
+    url: &str,
+    parameters: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> Result<Value> {
+    let (status, body) = get_with(url, parameters, headers)?;
     ensure!(status == 200, "{url} answered {status}: {body}");
     serde_json::from_str(&body).with_context(|| format!("{url} answered no JSON: {body}"))
 }

@@ -2,64 +2,99 @@
 //! one ran is in the test's name.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::routing::{get, post};
-use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
-use super::loki_rules::{Entry, Fields, Streams};
+use super::loki_rules::{Entry, Fields, RATE_BURST_BYTES, RATE_BYTES_PER_SECOND};
+use super::loki_stand_in::{self, SharedTenants};
 use super::programs::Program;
+use super::serving::Serving;
 use super::{http, poll};
 
 /// A real Loki on a slow machine.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
-/// The most that one query of a default Loki returns.
-const ENTRIES_MAX: usize = 5000;
+/// The most that one query returns here; a default Loki's is less.
+const ENTRIES_MAX: usize = 50_000;
+
+/// Whom Loki takes a request to be from where it has no tenants.
+const ONLY_TENANT: &str = "fake";
+
+const DAY_S: u64 = 24 * 3600;
+
+/// Older is not taken, and a query beyond is refused.
+const KEPT_S: u64 = 8 * DAY_S;
+
+/// Tenants with a low ingestion rate, where there are tenants.
+pub const SLOW_TENANTS: [&str; 3] = ["slow-push", "slow-otlp", "slow-rules"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    Real,
+    StandIn,
+}
+
+impl Which {
+    /// For the names of tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real Loki",
+            Self::StandIn => "stand-in for Loki",
+        }
+    }
+}
 
 pub struct Loki {
     address: SocketAddr,
+    has_tenants: bool,
     part: Part,
 }
 
 enum Part {
     Real { directory: TempDir, child: Option<Child> },
-    StandIn { streams: Arc<Mutex<Streams>>, running: Option<StandIn> },
+    StandIn { tenants: SharedTenants, running: Option<Serving> },
 }
 
 impl Loki {
     /// For the names of tests: which one they run against.
     pub fn which() -> &'static str {
-        if Program::Loki.find().is_some() { "real Loki" } else { "stand-in for Loki" }
+        Self::here().name()
+    }
+
+    fn here() -> Which {
+        if Program::Loki.find().is_some() { Which::Real } else { Which::StandIn }
     }
 
     /// The real one where there is one.
     pub fn start() -> Result<Self> {
-        if Program::Loki.find().is_some() { Self::start_real() } else { Self::start_stand_in() }
+        Self::start_part(Self::here(), false)
     }
 
     pub fn start_real() -> Result<Self> {
-        Self::start_part(Part::Real { directory: TempDir::new()?, child: None })
+        Self::start_part(Which::Real, false)
     }
 
     pub fn start_stand_in() -> Result<Self> {
-        Self::start_part(Part::StandIn { streams: Arc::default(), running: None })
+        Self::start_part(Which::StandIn, false)
     }
 
-    fn start_part(part: Part) -> Result<Self> {
-        let mut loki = Self { address: http::free_address()?, part };
+    /// One that tells tenants apart by `X-Scope-OrgID`.
+    pub fn start_with_tenants(which: Which) -> Result<Self> {
+        Self::start_part(which, true)
+    }
+
+    fn start_part(which: Which, has_tenants: bool) -> Result<Self> {
+        let part = match which {
+            Which::Real => Part::Real { directory: TempDir::new()?, child: None },
+            Which::StandIn => Part::StandIn { tenants: SharedTenants::default(), running: None },
+        };
+        let mut loki = Self { address: http::free_address()?, has_tenants, part };
         loki.start_again()?;
         Ok(loki)
     }
@@ -68,15 +103,16 @@ impl Loki {
     pub fn start_again(&mut self) -> Result<()> {
         match &mut self.part {
             Part::Real { directory, child } => {
-                *child = Some(spawn(directory.path(), self.address)?);
+                *child = Some(spawn(directory.path(), self.address, self.has_tenants)?);
                 poll::until("Loki's /ready", START_DEADLINE, || {
                     let (status, body) = http::get(&format!("http://{}/ready", self.address), &[])?;
                     ensure!(status == 200, "{status}: {body}");
                     Ok(())
                 })
             }
-            Part::StandIn { streams, running } => {
-                *running = Some(StandIn::start(self.address, streams.clone())?);
+            Part::StandIn { tenants, running } => {
+                let router = loki_stand_in::router(tenants.clone(), self.has_tenants);
+                *running = Some(Serving::start(self.address, router)?);
                 Ok(())
             }
         }
@@ -97,13 +133,22 @@ impl Loki {
         format!("http://{}/loki/api/v1/push", self.address)
     }
 
-    /// Every entry of Claude Code of the last day that has these labels.
+    /// For `protocol = "otlp"`.
+    pub fn otlp_url(&self) -> String {
+        format!("http://{}/otlp", self.address)
+    }
+
+    /// Every entry of Claude Code that has these labels.
     pub fn entries(&self, labels: &[(&str, &str)]) -> Result<Vec<Entry>> {
+        self.entries_of(ONLY_TENANT, labels)
+    }
+
+    /// The same of one tenant.
+    pub fn entries_of(&self, tenant: &str, labels: &[(&str, &str)]) -> Result<Vec<Entry>> {
         match &self.part {
-            Part::Real { .. } => self.query(labels),
-            Part::StandIn { streams, .. } => {
-                let streams = streams.lock().map_err(|_| anyhow::anyhow!("the stand-in broke"))?;
-                let mut entries = streams.entries();
+            Part::Real { .. } => self.query(tenant, labels),
+            Part::StandIn { tenants, .. } => {
+                let mut entries = loki_stand_in::entries(tenants, tenant);
                 entries.retain(|entry| {
                     let of = |name: &str| entry.labels.get(name).map(String::as_str);
                     of("service_name").is_some_and(|name| name.starts_with("claude-code"))
@@ -114,22 +159,31 @@ impl Loki {
         }
     }
 
-    fn query(&self, labels: &[(&str, &str)]) -> Result<Vec<Entry>> {
+    /// What is older than some hours is looked for on disk only, however lately it came.
+    pub fn flush(&self) -> Result<()> {
+        if matches!(self.part, Part::Real { .. }) {
+            http::post(&format!("http://{}/flush", self.address), &[], Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn query(&self, tenant: &str, labels: &[(&str, &str)]) -> Result<Vec<Entry>> {
         let mut selector = String::from(r#"{service_name=~"claude-code.*""#);
         for (name, value) in labels {
             let _ = write!(selector, ",{name}={}", Value::from(*value));
         }
         selector.push('}');
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let answer = http::get_json(
+        let answer = http::get_json_with(
             &format!("http://{}/loki/api/v1/query_range", self.address),
             &[
                 ("query", &selector),
-                ("start", &(now - 24 * 3600).to_string()),
-                ("end", &(now + 60).to_string()),
+                ("start", &(now - KEPT_S).to_string()),
+                ("end", &(now + 3600).to_string()),
                 ("limit", &ENTRIES_MAX.to_string()),
                 ("direction", "forward"),
             ],
+            &[("x-scope-orgid", tenant)],
         )?;
         parse_streams(&answer).with_context(|| format!("Loki's answer to {selector}: {answer}"))
     }
@@ -156,10 +210,11 @@ fn parse_streams(answer: &Value) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn spawn(directory: &Path, address: SocketAddr) -> Result<Child> {
+fn spawn(directory: &Path, address: SocketAddr, has_tenants: bool) -> Result<Child> {
     let program = Program::Loki.find().context(Program::Loki.missing())?;
     let config = directory.join("loki.yaml");
-    std::fs::write(&config, real_config(directory, address, http::free_address()?))?;
+    std::fs::write(directory.join("overrides.yaml"), overrides())?;
+    std::fs::write(&config, real_config(directory, address, http::free_address()?, has_tenants))?;
     Command::new(&program)
         .arg(format!("-config.file={}", config.display()))
         .current_dir(directory)
@@ -170,10 +225,23 @@ fn spawn(directory: &Path, address: SocketAddr) -> Result<Child> {
         .with_context(|| format!("starting {}", program.display()))
 }
 
-/// One process, files only, limits at their defaults, and ready at once.
-fn real_config(directory: &Path, http: SocketAddr, grpc: SocketAddr) -> String {
+/// The limits of single tenants.
+fn overrides() -> String {
+    let megabytes = |bytes: u32| f64::from(bytes) / f64::from(1 << 20);
+    SLOW_TENANTS.iter().fold(String::from("overrides:\n"), |mut text, tenant| {
+        let (rate, burst) = (megabytes(RATE_BYTES_PER_SECOND), megabytes(RATE_BURST_BYTES));
+        let _ = writeln!(
+            text,
+            "  {tenant}: {{ ingestion_rate_mb: {rate}, ingestion_burst_size_mb: {burst} }}"
+        );
+        text
+    })
+}
+
+/// One process, files only, limits on what is written at their defaults, and ready at once.
+fn real_config(directory: &Path, http: SocketAddr, grpc: SocketAddr, has_tenants: bool) -> String {
     format!(
-        "auth_enabled: false
+        "auth_enabled: {has_tenants}
 analytics: {{ reporting_enabled: false }}
 server:
   http_listen_address: 127.0.0.1
@@ -200,61 +268,11 @@ schema_config:
       index: {{ prefix: index_, period: 24h }}
 limits_config:
   allow_structured_metadata: true
+  max_entries_limit_per_query: {ENTRIES_MAX}
+runtime_config: {{ file: {directory}/overrides.yaml }}
 ",
         http.port(),
         grpc.port(),
         directory = directory.display(),
     )
-}
-
-/// The stand-in's server; ends when dropped.
-struct StandIn {
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl StandIn {
-    fn start(address: SocketAddr, streams: Arc<Mutex<Streams>>) -> Result<Self> {
-        debug_assert_eq!(address.ip(), Ipv4Addr::LOCALHOST);
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("non-blocking");
-                let router = Router::new()
-                    .route("/ready", get(|| async { "ready\n" }))
-                    .route("/loki/api/v1/push", post(push))
-                    .with_state(streams);
-                tokio::select! {
-                    _ = std::future::IntoFuture::into_future(axum::serve(listener, router)) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn push(
-    State(streams): State<Arc<Mutex<Streams>>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, String) {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
-    let now_ns = i64::try_from(now).expect("before 2262");
-    let mut streams = streams.lock().expect("no push panics");
-    let answer = streams.push(now_ns, content_type.unwrap_or_default(), &body);
-    (StatusCode::from_u16(answer.status).expect("a status of ours"), answer.text)
 }

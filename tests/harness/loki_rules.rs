@@ -1,13 +1,16 @@
 //! The documented rules of Loki's push endpoint, enforced in memory.
 //!
-//! - `POST /loki/api/v1/push`, snappy (block format) protobuf, answered with 204.
+//! - `POST /loki/api/v1/push`, snappy (block format) protobuf, answered with 204. Every content type
+//!   but JSON is taken for that.
 //!   <https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs>
 //! - Validation is an entry's: valid ones are stored although the answer is 400.
 //! - Within a stream an entry may be up to half of `max_chunk_age` (1 h) behind the newest one.
 //!   <https://grafana.com/docs/loki/latest/configure/#accept-out-of-order-writes>
 //! - Defaults of `limits_config`: `reject_old_samples_max_age` 1 w, `creation_grace_period` 10 min,
-//!   `max_line_size` 256 KB, 15 label names, names up to 1,024 and values up to 2,048 bytes,
+//!   `max_line_size` 256 KB, 15 label names beside `service_name`, names up to 1,024 and values up to 2,048 bytes,
 //!   structured metadata up to 64 KB and 128 entries.
+//! - A tenant's ingestion rate is a token bucket; a push that does not fit is a 429, and nothing of
+//!   it is stored.
 //! - An entry equal to a stored one of its stream in time, line and metadata is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +30,10 @@ const LABEL_VALUE_BYTES_MAX: usize = 2048;
 const METADATA_BYTES_MAX: usize = 64 * 1024;
 const METADATA_ENTRIES_MAX: usize = 128;
 const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// `ingestion_rate_mb` and `ingestion_burst_size_mb` of a slow tenant, in bytes.
+pub const RATE_BYTES_PER_SECOND: u32 = 64 << 10;
+pub const RATE_BURST_BYTES: u32 = 128 << 10;
 
 /// One stored entry, its metadata beside its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +61,16 @@ pub struct Answer {
 /// The streams, and everything they refused.
 #[derive(Debug, Default)]
 pub struct Streams {
+    tenant: String,
     streams: BTreeMap<Fields, Stream>,
+    rate: Option<Rate>,
+}
+
+/// The token bucket of a tenant with a low ingestion rate.
+#[derive(Debug)]
+struct Rate {
+    bytes_left: i64,
+    filled_ns: i64,
 }
 
 #[derive(Debug, Default)]
@@ -64,31 +80,86 @@ struct Stream {
 }
 
 impl Streams {
+    pub fn new(tenant: &str, is_slow: bool) -> Self {
+        let rate = Rate { bytes_left: i64::from(RATE_BURST_BYTES), filled_ns: 0 };
+        Self { tenant: tenant.to_owned(), streams: BTreeMap::new(), rate: is_slow.then_some(rate) }
+    }
+
+    /// The body of a native push.
     pub fn push(&mut self, now_ns: i64, content_type: &str, body: &[u8]) -> Answer {
-        if content_type != "application/x-protobuf" {
-            return refused(&format!("Content-Type {content_type:?} is not taken here"));
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let malformed = content_type.contains(';') && !content_type.contains('=');
+        if malformed || media_type == "application/json" {
+            return refused(&format!("no push can be read as {content_type:?}"));
         }
         if body.len() > REQUEST_BYTES_MAX {
             return Answer { status: 413, text: "request entity too large".into() };
         }
-        let request = match decode(body) {
-            Ok(request) => request,
-            Err(error) => return refused(&error),
-        };
-        let errors: Vec<String> = request
-            .streams
-            .into_iter()
-            .flat_map(|stream| match parse_labels(&stream.labels) {
-                Ok(labels) => self.append(now_ns, &labels, stream.entries),
-                Err(error) => {
-                    vec![format!("error at least one label pair is required or malformed: {error}")]
+        match decode(body) {
+            // One set of labels that cannot be read, and the push is none.
+            Ok(request) => {
+                match request.streams.iter().find_map(|it| read_labels(&it.labels).err()) {
+                    Some(error) => refused(&error),
+                    None => self.take(now_ns, request),
                 }
-            })
-            .collect();
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// What was asked to be stored, in whichever format.
+    pub fn take(&mut self, now_ns: i64, request: PushRequest) -> Answer {
+        let (mut errors, mut valid, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
+        for stream in request.streams {
+            let labels = match read_labels(&stream.labels).and_then(within_limits) {
+                Ok(labels) => labels,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let mut entries = Vec::new();
+            for entry in stream.entries {
+                match check(&entry, now_ns) {
+                    Ok(time_ns) => {
+                        lines += 1;
+                        bytes += entry.line.len() + metadata_bytes(&entry.structured_metadata);
+                        entries.push((time_ns, entry));
+                    }
+                    Err(error) => errors.push(error),
+                }
+            }
+            valid.push((labels, entries));
+        }
+        if let Err(text) = self.spend(now_ns, lines, bytes) {
+            return Answer { status: 429, text };
+        }
+        for (labels, entries) in valid {
+            errors.extend(self.append(&labels, entries));
+        }
         match errors.first() {
             None => Answer { status: 204, text: String::new() },
             Some(first) => refused(first),
         }
+    }
+
+    /// Takes the bytes out of the bucket, or says why not.
+    fn spend(&mut self, now_ns: i64, lines: usize, bytes: usize) -> Result<(), String> {
+        let Some(rate) = &mut self.rate else { return Ok(()) };
+        let (per_second, burst) = (i64::from(RATE_BYTES_PER_SECOND), i64::from(RATE_BURST_BYTES));
+        let passed_ms = (now_ns - rate.filled_ns).clamp(0, 60 * SECOND_NS) / 1_000_000;
+        rate.bytes_left = (rate.bytes_left + passed_ms * per_second / 1000).min(burst);
+        rate.filled_ns = now_ns;
+        let wanted = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if wanted > rate.bytes_left {
+            return Err(format!(
+                "ingestion rate limit exceeded for user {} (limit: {per_second} bytes/sec) while \
+                 attempting to ingest '{lines}' lines totaling '{bytes}' bytes",
+                self.tenant
+            ));
+        }
+        rate.bytes_left -= wanted;
+        Ok(())
     }
 
     /// All entries, in order of time.
@@ -109,18 +180,21 @@ impl Streams {
         entries
     }
 
-    fn append(&mut self, now_ns: i64, labels: &Fields, entries: Vec<EntryProto>) -> Vec<String> {
+    fn append(&mut self, labels: &Fields, entries: Vec<(i64, EntryProto)>) -> Vec<String> {
         let stream = self.streams.entry(labels.clone()).or_default();
         let mut errors = Vec::new();
-        for entry in entries {
-            match check(&entry, now_ns, stream.newest_ns) {
-                Ok(time_ns) => {
-                    stream.newest_ns = stream.newest_ns.max(time_ns);
-                    let metadata = pairs(entry.structured_metadata);
-                    stream.entries.insert((time_ns, entry.line, metadata));
-                }
-                Err(error) => errors.push(error),
+        for (time_ns, entry) in entries {
+            let oldest_ns = stream.newest_ns - BEHIND_NS_MAX;
+            if time_ns < oldest_ns {
+                errors.push(format!(
+                    "entry too far behind, entry timestamp is: {time_ns}, oldest acceptable \
+                     timestamp is: {oldest_ns}"
+                ));
+                continue;
             }
+            stream.newest_ns = stream.newest_ns.max(time_ns);
+            let metadata = pairs(entry.structured_metadata);
+            stream.entries.insert((time_ns, entry.line, metadata));
         }
         errors
     }
@@ -137,29 +211,22 @@ fn decode(body: &[u8]) -> Result<PushRequest, String> {
     PushRequest::decode(plain.as_slice()).map_err(|error| format!("protobuf: {error}"))
 }
 
-/// The entry's time, or why it is refused.
-fn check(entry: &EntryProto, now_ns: i64, newest_ns: i64) -> Result<i64, String> {
+/// The entry's time, or why it is refused wherever it goes.
+fn check(entry: &EntryProto, now_ns: i64) -> Result<i64, String> {
     let time = entry.timestamp.as_ref().ok_or("entry without a timestamp")?;
     let time_ns = time.seconds * SECOND_NS + i64::from(time.nanos);
     let metadata = &entry.structured_metadata;
-    let metadata_bytes: usize =
-        metadata.iter().map(|pair| pair.name.len() + pair.value.len()).sum();
+    let bytes = metadata_bytes(metadata);
     if time_ns < now_ns - AGE_NS_MAX {
         Err(format!("entry for stream has timestamp too old: {time_ns}"))
     } else if time_ns > now_ns + FUTURE_NS_MAX {
         Err(format!("entry for stream has timestamp too new: {time_ns}"))
-    } else if time_ns < newest_ns - BEHIND_NS_MAX {
-        Err(format!(
-            "entry too far behind, entry timestamp is: {time_ns}, oldest acceptable timestamp is: {}",
-            newest_ns - BEHIND_NS_MAX
-        ))
     } else if entry.line.len() > LINE_BYTES_MAX {
         Err(format!("max entry size {LINE_BYTES_MAX} bytes exceeded: {} bytes", entry.line.len()))
-    } else if metadata.len() > METADATA_ENTRIES_MAX || metadata_bytes > METADATA_BYTES_MAX {
-        Err(format!(
-            "structured metadata too large: {} entries, {metadata_bytes} bytes",
-            metadata.len()
-        ))
+    } else if metadata.len() > METADATA_ENTRIES_MAX {
+        Err(format!("too many structured metadata labels: {}", metadata.len()))
+    } else if bytes > METADATA_BYTES_MAX {
+        Err(format!("structured metadata too large: {bytes} bytes"))
     } else if let Some(pair) = metadata.iter().find(|pair| !is_label_name(&pair.name)) {
         // Loki would rename it; a client whose names come back changed does not know its own data.
         Err(format!("structured metadata name {:?} is no label name", pair.name))
@@ -168,9 +235,13 @@ fn check(entry: &EntryProto, now_ns: i64, newest_ns: i64) -> Result<i64, String>
     }
 }
 
+fn metadata_bytes(metadata: &[LabelPair]) -> usize {
+    metadata.iter().map(|pair| pair.name.len() + pair.value.len()).sum()
+}
+
 /// `{name="value", …}`, values quoted as in Go and JSON.
-fn parse_labels(text: &str) -> Result<Fields, String> {
-    let wrong = || format!("{text:?}");
+fn read_labels(text: &str) -> Result<Fields, String> {
+    let wrong = || format!("parse error: {text:?}");
     let mut rest =
         text.strip_prefix('{').and_then(|it| it.strip_suffix('}')).ok_or_else(wrong)?.trim();
     let mut labels = Fields::new();
@@ -185,18 +256,31 @@ fn parse_labels(text: &str) -> Result<Fields, String> {
             None => return Err(wrong()),
         };
         let name = name.trim();
-        if !is_label_name(name) || name.len() > LABEL_NAME_BYTES_MAX {
-            return Err(format!("label name {name:?}"));
-        }
-        if value.len() > LABEL_VALUE_BYTES_MAX {
-            return Err(format!("label value too long: {name}"));
+        if !is_label_name(name) {
+            return Err(wrong());
         }
         if labels.insert(name.to_owned(), value).is_some() {
             return Err(format!("duplicate label name {name}"));
         }
     }
-    if labels.is_empty() || labels.len() > LABELS_MAX {
-        return Err(format!("{} label names", labels.len()));
+    Ok(labels)
+}
+
+fn within_limits(labels: Fields) -> Result<Fields, String> {
+    if labels.is_empty() {
+        return Err("at least one label pair is required".into());
+    }
+    for (name, value) in &labels {
+        if name.len() > LABEL_NAME_BYTES_MAX {
+            return Err(format!("label name too long: {name}"));
+        }
+        if value.len() > LABEL_VALUE_BYTES_MAX {
+            return Err(format!("label value too long: {name}"));
+        }
+    }
+    let counted = labels.keys().filter(|name| *name != "service_name").count();
+    if counted > LABELS_MAX {
+        return Err(format!("{} label names; limit {LABELS_MAX}", labels.len()));
     }
     Ok(labels)
 }

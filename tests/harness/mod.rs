@@ -8,10 +8,13 @@
 //!
 //! Everything listens on loopback, on ports of the kernel's choice.
 
+pub mod cases;
 pub mod claude;
 pub mod http;
 pub mod loki;
+pub mod loki_otlp;
 pub mod loki_rules;
+pub mod loki_stand_in;
 pub mod mock_api;
 pub mod poll;
 pub mod programs;
@@ -20,5 +23,7 @@ pub mod remote_write;
 pub mod sandbox;
 pub mod scenario;
 pub mod script;
+pub mod serving;
 pub mod terminal;
 pub mod totals;
+pub mod victorialogs;

@@ -8,8 +8,12 @@ use std::process::{Command, Stdio};
 pub enum Program {
     Claude,
     Prometheus,
+    /// 3.0 or newer: it takes remote_write 2.0.
+    Prometheus3,
+    VictoriaMetrics,
     Loki,
     Node,
+    VictoriaLogs,
     /// `unshare -rm`: a file system of a test's own, without being root.
     MountNamespace,
 }
@@ -20,8 +24,11 @@ impl Program {
         match self {
             Self::Claude => ("CCOTEL_TEST_CLAUDE", "claude"),
             Self::Prometheus => ("CCOTEL_TEST_PROMETHEUS", "prometheus"),
+            Self::Prometheus3 => ("CCOTEL_TEST_PROMETHEUS3", "prometheus3"),
+            Self::VictoriaMetrics => ("CCOTEL_TEST_VICTORIAMETRICS", "victoria-metrics"),
             Self::Loki => ("CCOTEL_TEST_LOKI", "loki"),
             Self::Node => ("CCOTEL_TEST_NODE", "node"),
+            Self::VictoriaLogs => ("CCOTEL_TEST_VICTORIALOGS", "victoria-logs"),
             Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
         }
     }

@@ -1,4 +1,4 @@
-//! A real Prometheus that takes remote_write, and questions to it.
+//! A real Prometheus that takes remote_write, or what stands in its place, and questions to it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,8 +14,65 @@ use super::{http, poll};
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Which backend, and how it is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As it comes: samples behind the newest by more than an hour are refused.
+    Stock,
+    /// With an out-of-order window of a week.
+    OutOfOrder,
+    /// 3.x that knows remote_write 2.0 and was told not to take it, as is the default of the newest.
+    RemoteWrite1,
+    /// 3.x that takes both versions of remote_write.
+    RemoteWrite2,
+    /// Answers a remote_write 2.0 body with 204 and keeps nothing of it.
+    VictoriaMetrics,
+}
+
+impl Kind {
+    pub fn program(self) -> Program {
+        match self {
+            Self::Stock | Self::OutOfOrder => Program::Prometheus,
+            Self::RemoteWrite1 | Self::RemoteWrite2 => Program::Prometheus3,
+            Self::VictoriaMetrics => Program::VictoriaMetrics,
+        }
+    }
+
+    /// For the names of tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "Prometheus",
+            Self::OutOfOrder => "Prometheus with an out-of-order window",
+            Self::RemoteWrite1 => "Prometheus 3 without remote_write 2.0",
+            Self::RemoteWrite2 => "Prometheus 3 with remote_write 2.0",
+            Self::VictoriaMetrics => "VictoriaMetrics",
+        }
+    }
+
+    fn config(self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "storage: { tsdb: { out_of_order_time_window: 7d } }\n",
+            _ => "global: {}\n",
+        }
+    }
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::RemoteWrite1 => {
+                &["--web.remote-write-receiver.accepted-protobuf-messages=prometheus.WriteRequest"]
+            }
+            Self::RemoteWrite2 => &[
+                "--web.remote-write-receiver.accepted-protobuf-messages=prometheus.WriteRequest",
+                "--web.remote-write-receiver.accepted-protobuf-messages=io.prometheus.write.v2.Request",
+            ],
+            _ => &[],
+        }
+    }
+}
+
 /// Ends when dropped.
 pub struct Prometheus {
+    kind: Kind,
     address: SocketAddr,
     directory: TempDir,
     child: Option<Child>,
@@ -30,31 +87,46 @@ pub struct Row {
 
 impl Prometheus {
     pub fn start() -> Result<Self> {
+        Self::start_kind(Kind::Stock)
+    }
+
+    pub fn start_kind(kind: Kind) -> Result<Self> {
         let mut prometheus =
-            Self { address: http::free_address()?, directory: TempDir::new()?, child: None };
+            Self { kind, address: http::free_address()?, directory: TempDir::new()?, child: None };
         prometheus.start_again()?;
         Ok(prometheus)
     }
 
     /// At the same address, with what it had.
     pub fn start_again(&mut self) -> Result<()> {
-        let program = Program::Prometheus.find().context(Program::Prometheus.missing())?;
-        let config = self.directory.path().join("prometheus.yml");
-        std::fs::write(&config, "global: {}\n")?;
-        let child = Command::new(&program)
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", self.directory.path().join("data").display()))
-            .arg(format!("--web.listen-address={}", self.address))
-            .arg("--web.enable-remote-write-receiver")
-            .arg("--log.level=error")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("starting {}", program.display()))?;
+        let program = self.kind.program();
+        let path = program.find().with_context(|| program.missing())?;
+        let mut command = Command::new(&path);
+        let data = self.directory.path().join("data");
+        if self.kind == Kind::VictoriaMetrics {
+            command
+                .arg(format!("-storageDataPath={}", data.display()))
+                .arg(format!("-httpListenAddr={}", self.address))
+                // What was written is seen at once.
+                .args(["-search.latencyOffset=0s", "-search.disableCache"])
+                .arg("-loggerLevel=ERROR");
+        } else {
+            let config = self.directory.path().join("prometheus.yml");
+            std::fs::write(&config, self.kind.config())?;
+            command
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!("--storage.tsdb.path={}", data.display()))
+                .arg(format!("--web.listen-address={}", self.address))
+                .arg("--web.enable-remote-write-receiver")
+                .args(self.kind.flags())
+                .arg("--log.level=error");
+        }
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().with_context(|| format!("starting {}", path.display()))?;
         self.child = Some(child);
-        poll::until("Prometheus's /-/ready", START_DEADLINE, || {
-            let (status, body) = http::get(&self.url("/-/ready"), &[])?;
+        let ready = if self.kind == Kind::VictoriaMetrics { "/health" } else { "/-/ready" };
+        poll::until(&format!("{}'s {ready}", self.kind.name()), START_DEADLINE, || {
+            let (status, body) = http::get(&self.url(ready), &[])?;
             ensure!(status == 200, "{status}: {body}");
             Ok(())
         })
@@ -81,6 +153,10 @@ impl Prometheus {
     }
 
     fn query_with(&self, query: &str, more: &[(&str, &str)]) -> Result<Vec<Row>> {
+        if self.kind == Kind::VictoriaMetrics {
+            // What was taken within the last second is in no part that a query looks at.
+            http::get(&self.url("/internal/force_flush"), &[])?;
+        }
         let parameters = [&[("query", query)], more].concat();
         let answer = http::get_json(&self.url("/api/v1/query"), &parameters)?;
         let rows = answer["data"]["result"].as_array().with_context(|| format!("{answer}"))?;
@@ -90,7 +166,7 @@ impl Prometheus {
             .with_context(|| format!("{query}: {answer}"))
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 }

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::deliver::samples::{event, series};
 use crate::deliver::wire::Wire;
-use crate::store::handle::Cursor;
 
 const NOW_MS: i64 = 1_795_262_400_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -210,6 +209,16 @@ fn what_keeps_a_series_alive_is_not_in_the_books() {
     assert_eq!((ended.settled.delivered, quarantined(&ended.settled)), (0, 3));
 }
 
+#[test]
+fn a_batch_without_records_is_the_stores_if_it_moves_the_cursor() {
+    let mut frozen = batch(Content::Samples(numbered(4, 1)));
+    frozen.records = 0;
+    frozen.end = Cursor { row: frozen.start.row + 1, ..frozen.start };
+    assert!(Delivery::new(frozen.clone(), NOW_MS).is_of_the_store());
+    frozen.end = frozen.start;
+    assert!(!Delivery::new(frozen, NOW_MS).is_of_the_store());
+}
+
 proptest! {
     #[test]
     fn the_books_add_up_and_good_samples_arrive_once(
@@ -233,4 +242,28 @@ proptest! {
             prop_assert_eq!(quarantined(settled), bad.len() as u64);
         }
     }
+}
+
+#[test]
+fn what_may_be_too_old_for_remote_write_2_goes_first_and_what_is_left_out_is_compacted() {
+    let old = NOW_MS - 3 * HOUR_MS;
+    let one = series(&[("__name__", "a_total")], 0, &[(old, 1.0), (old + 1, 2.0), (NOW_MS, 3.0)]);
+    let mut delivery = Delivery::new(batch(Content::Samples(vec![one])), NOW_MS);
+    delivery.keep_within_horizon(&mut Horizon::default(), NOW_MS);
+    assert_eq!(delivery.next_part().map(count), Some(2));
+    assert!(delivery.is_old(NOW_MS) && delivery.newest_ms() == Some(old + 1));
+    let refused = Quarantined {
+        at_ms: NOW_MS,
+        records: 1,
+        status: 400,
+        answer: String::new(),
+        wire: "prometheus".to_owned(),
+        body: Vec::new(),
+    };
+    delivery.accepted(Some(refused), NOW_MS);
+    delivery.keep_within_horizon(&mut Horizon::default(), NOW_MS);
+    assert!(!delivery.is_old(NOW_MS));
+    delivery.accepted(None, NOW_MS);
+    let settled = delivery.settled();
+    assert_eq!((settled.delivered, settled.compacted, quarantined(&settled)), (2, 1, 0));
 }

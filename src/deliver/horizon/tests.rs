@@ -32,13 +32,13 @@ fn an_outage_becomes_a_step_at_the_horizon() {
     let mut batch = vec![cost(40.0, &[(-4000, 41.0), (-3000, 50.0)])];
     assert_eq!(horizon.apply(&mut batch, NOW_MS), 2);
     assert!(batch.is_empty());
-    let mut batch = vec![cost(50.0, &[(-2000, 60.0), (-52, 70.0), (-1, 100.0)])];
+    let mut batch = vec![cost(50.0, &[(-2000, 60.0), (-42, 70.0), (-1, 100.0)])];
     assert_eq!(horizon.apply(&mut batch, NOW_MS), 2);
     let sent = &batch[0].samples;
     let at = |minute: i64| {
         sent.iter().find(|(time_ms, _)| *time_ms == NOW_MS + minute * MINUTE_MS).unwrap().1
     };
-    assert_eq!((at(-53), at(-49), at(-48), at(-2), at(-1)), (40.0, 40.0, 70.0, 70.0, 100.0));
+    assert_eq!((at(-43), at(-39), at(-38), at(-2), at(-1)), (40.0, 40.0, 70.0, 70.0, 100.0));
     assert!((increase(sent) / 60.0 - 1.0).abs() < 0.01, "{}", increase(sent));
     // Done once: sending it again adds nothing.
     let before = batch.clone();
@@ -67,12 +67,12 @@ fn a_series_without_later_samples_gets_its_last_value_at_the_end() {
 fn a_total_that_ends_in_the_flat_stretch_still_arrives() {
     let mut horizon = Horizon::default();
     horizon.left_out(&[cost(6.0, &[(-500, 7.0)])]);
-    let mut batch = vec![cost(7.0, &[(-52, 8.0), (-50, 9.0)])];
+    let mut batch = vec![cost(7.0, &[(-42, 8.0), (-40, 9.0)])];
     assert_eq!(horizon.apply(&mut batch, NOW_MS), 1);
     let sent = &batch[0].samples;
-    assert_eq!(sent.len(), 7);
-    assert!(sent[..6].iter().all(|(_, value)| (value - 6.0).abs() < 1e-9));
-    assert_eq!(sent[6], (NOW_MS - 50 * MINUTE_MS, 9.0));
+    assert_eq!(sent.len(), 10);
+    assert!(sent[..9].iter().all(|(_, value)| (value - 6.0).abs() < 1e-9));
+    assert_eq!(sent[9], (NOW_MS - 40 * MINUTE_MS, 9.0));
 }
 
 #[test]

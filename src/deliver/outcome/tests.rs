@@ -23,7 +23,8 @@ fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &[u8]) ->
 }
 
 fn meaning(wire: Wire, result: &Result<Answer, Failure>, negotiation: Negotiation) -> Outcome {
-    classify(Sent { wire, records: 10 }, result, negotiation, "host:9090/write", NOW_MS)
+    let sent = Sent { wire, records: 10, newest_ms: Some(NOW_MS) };
+    classify(sent, result, negotiation, "host:9090/write", NOW_MS)
 }
 
 /// The name of an outcome, and the number in it.
@@ -171,4 +172,20 @@ fn words_are_kept_short_and_without_credentials() {
     let moved = meaning(Wire::LokiPush, &Ok(moved), Negotiation::Unknown);
     let Outcome::Park { why } = moved else { panic!("{moved:?}") };
     assert!(why.contains("https://login.example/") && !why.contains("secret"), "{why}");
+}
+
+#[test]
+fn what_only_time_makes_welcome_is_sent_later() {
+    let words: [&[u8]; 2] = [
+        b"out of bounds: timestamp is too far in the future for series {}",
+        b"entry for stream '{}' has timestamp too new: 2026-11-21T12:11:00Z",
+    ];
+    for (wire, words) in [Wire::RemoteWrite1, Wire::LokiPush].into_iter().zip(words) {
+        let refused = Ok(answer(400, &[], words));
+        assert_eq!(short(&meaning(wire, &refused, Negotiation::Unknown)), ("retry", 60));
+        // Not by this machine's clock: the clock was wrong once, and the data is for good.
+        let sent = Sent { wire, records: 10, newest_ms: Some(NOW_MS + 3_600_000) };
+        let outcome = classify(sent, &refused, Negotiation::Unknown, "host", NOW_MS);
+        assert_eq!(short(&outcome), ("refused", 400));
+    }
 }

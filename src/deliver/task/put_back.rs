@@ -96,7 +96,7 @@ impl Task {
             Wire::RemoteWrite2 => remote_write_v2::samples_in(&request.body),
             _ => None,
         };
-        let sent = Sent { wire, records: in_body.unwrap_or(entry.records) };
+        let sent = Sent { wire, records: in_body.unwrap_or(entry.records), newest_ms: None };
         let negotiation = *self.negotiation();
         let place = self.client.place();
         let retried = match classify(sent, &result, negotiation, &place, now_ms) {
