@@ -245,7 +245,7 @@ async fn offline(work_ms: i64, rest_ms: i64) {
     }
     let online = machine.go_online(&config).await;
     let is_over =
-        |now: &DestinationStatus| now.backlog.records == 0 && now.horizon_seconds == Some(3300);
+        |now: &DestinationStatus| now.backlog.records == 0 && now.horizon_seconds == Some(2700);
     let ended = look_until(&online.manager, is_over).await;
     assert_eq!(ended.quarantined, 0, "{ended:?}");
     // The series' last values follow once the backlog is empty.
