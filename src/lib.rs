@@ -7,6 +7,7 @@ pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod deliver;
+pub mod demo;
 pub mod exit;
 pub mod launch;
 pub mod paths;

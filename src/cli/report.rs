@@ -81,14 +81,14 @@ fn question(args: &Args) -> anyhow::Result<Question> {
     Ok(Question { clock, range, by })
 }
 
-fn ask(history_db: &Path, question: &Question) -> anyhow::Result<Answer> {
+pub(super) fn ask(history_db: &Path, question: &Question) -> anyhow::Result<Answer> {
     Ok(match History::open(history_db)? {
         Some(history) => answer(&history, question)?,
         None => Answer::default(),
     })
 }
 
-fn look(no_color: bool) -> Look {
+pub(super) fn look(no_color: bool) -> Look {
     if !std::io::stdout().is_terminal() {
         return Look { width: None, colour: false };
     }
@@ -97,7 +97,7 @@ fn look(no_color: bool) -> Look {
 }
 
 /// Prints; that a reader such as `head` has seen enough is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(anyhow::anyhow!("cannot print the report: {error}"))
