@@ -9,6 +9,7 @@ pub mod config;
 pub mod deliver;
 pub mod exit;
 pub mod launch;
+pub mod page;
 pub mod paths;
 pub mod receive;
 pub mod record;

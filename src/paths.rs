@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
 //! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
-//! | runtime | `control.sock` | `CCOTEL_RUNTIME_DIR` |
+//! | runtime | `control.sock`, `open.html` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
 //! `~/.local/share/ccotel`, `$XDG_RUNTIME_DIR/ccotel`. Where there is no runtime directory (macOS,
@@ -148,6 +148,11 @@ impl Paths {
     /// What went wrong at launches: shown by `status`, `tags` and `doctor`.
     pub fn problems_file(&self) -> PathBuf {
         self.data_dir.join("problems.jsonl")
+    }
+
+    /// Leads the browser to the local page, with its token; what `ccotel open` opens.
+    pub fn page_file(&self) -> PathBuf {
+        self.runtime_dir.join("open.html")
     }
 
     pub fn control_socket(&self) -> PathBuf {
