@@ -58,7 +58,9 @@ fn page(paths: &Paths) -> anyhow::Result<Page> {
         eprintln!("ccotel: {}; {}", warning.what, warning.remedy);
     }
     if paths.stay_file().exists() {
-        bail!("the agent was stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it");
+        bail!(
+            "the agent was stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it"
+        );
     }
     manage::start(paths, &config)?;
     match control::ask(paths, Request::Page) {
@@ -70,7 +72,8 @@ fn page(paths: &Paths) -> anyhow::Result<Page> {
     }
 }
 
-const OLDER: &str = "the agent that runs is an older one without a page; `ccotel agent restart` replaces it";
+const OLDER: &str =
+    "the agent that runs is an older one without a page; `ccotel agent restart` replaces it";
 
 /// Nothing in the address needs to be escaped: numbers, dots and hexadecimal digits.
 fn redirect(page: &Page) -> String {
@@ -106,10 +109,9 @@ fn open(opener: &Path, file: &Path) -> anyhow::Result<()> {
         .spawn()
         .map_err(|error| failed(&error))?;
     match ended(&mut child).map_err(|error| failed(&error))? {
-        Some(status) if !status.success() => Err(anyhow::anyhow!("{status}"))
-            .with_context(|| {
-                format!("{} found no browser; open {}", opener.display(), file.display())
-            }),
+        Some(status) if !status.success() => Err(anyhow::anyhow!("{status}")).with_context(|| {
+            format!("{} found no browser; open {}", opener.display(), file.display())
+        }),
         _ => Ok(()),
     }
 }

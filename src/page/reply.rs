@@ -30,7 +30,9 @@ const ALWAYS: [(HeaderName, &str); 8] = [
 pub(super) enum Failure {
     #[error("not let in: {0}")]
     Forbidden(&'static str),
-    #[error("this page was opened with a token that the agent does not know; run `ccotel open` again")]
+    #[error(
+        "this page was opened with a token that the agent does not know; run `ccotel open` again"
+    )]
     Unauthenticated,
     #[error("there is nothing at this address")]
     NotFound,

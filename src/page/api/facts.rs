@@ -64,13 +64,19 @@ pub(super) fn moment(clock: &Clock, time_ms: i64) -> String {
 }
 
 /// When the first thing was recorded, in words for the page to tell a new install by.
-pub(super) fn first(history: Option<&History>, asked: &Asked) -> Result<Option<String>, HistoryError> {
+pub(super) fn first(
+    history: Option<&History>,
+    asked: &Asked,
+) -> Result<Option<String>, HistoryError> {
     let Some(history) = history else { return Ok(None) };
     Ok(history.extent()?.map(|extent| asked.clock.rfc3339(extent.start)))
 }
 
 /// The head of every document of a range.
-pub(super) fn head(history: Option<&History>, asked: &Asked) -> Result<Map<String, Value>, HistoryError> {
+pub(super) fn head(
+    history: Option<&History>,
+    asked: &Asked,
+) -> Result<Map<String, Value>, HistoryError> {
     let document = json!({
         "schema": super::SCHEMA,
         "first": first(history, asked)?,

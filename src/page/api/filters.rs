@@ -50,7 +50,10 @@ fn tag_names(history: &History) -> Result<Vec<String>, HistoryError> {
     let mut names: Vec<String> = Vec::new();
     for file in history.files() {
         names.extend(file.checked(|connection| {
-            connection.prepare(QUERY)?.query_map([], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()
+            connection
+                .prepare(QUERY)?
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<Vec<_>, _>>()
         })?);
     }
     names.sort_unstable();

@@ -103,5 +103,7 @@ pub(super) async fn read<T: Send + 'static>(
     let reading = tokio::task::spawn_blocking(move || {
         ask(History::open_files(Some(&recorded), Some(&imported))?.as_ref())
     });
-    reading.await.map_err(|error| Failure::Broken(format!("the question was not answered: {error}")))?
+    reading
+        .await
+        .map_err(|error| Failure::Broken(format!("the question was not answered: {error}")))?
 }

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::over_time::{self, Metric};
 use super::{Asked, Document, facts, read};
-use crate::page::{Desk, chart};
 use crate::page::query::Query;
 use crate::page::reply::Failure;
+use crate::page::{Desk, chart};
 use crate::report::history::reader::History;
 use crate::report::question::Dimension;
 use crate::report::row::Row;
