@@ -3,7 +3,7 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
+//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
 //! | runtime | `control.sock`, `open.html` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
@@ -80,6 +80,11 @@ impl Paths {
 
     pub fn history_db(&self) -> PathBuf {
         self.data_dir.join("history.db")
+    }
+
+    /// Past usage from transcripts, written by `ccotel import`; never leaves the machine.
+    pub fn imported_db(&self) -> PathBuf {
+        self.data_dir.join("imported.db")
     }
 
     /// The secret that the wrapper puts into Claude Code's endpoint.
