@@ -23,7 +23,8 @@ const LABELS_BELOW: u32 = 24;
 const ROOM_ABOVE: u32 = 8;
 /// Room for one label below the chart.
 const LABEL_WIDTH: f64 = 68.0;
-const GRID_LINES: usize = 5;
+const GRID_LINES: usize = 7;
+const GRID_LINES_NARROW: usize = 5;
 const FONT: (&str, i32) = ("sans-serif", 11);
 
 /// What the numbers are.
@@ -74,10 +75,11 @@ fn draw_on(root: &DrawingArea<SVGBackend<'_>, Shift>, bars: &Bars<'_>) -> Drawn<
         .configure_mesh()
         .disable_x_mesh()
         .disable_x_axis()
-        .disable_y_axis()
+        .axis_style(TRANSPARENT)
+        .set_all_tick_mark_size(0)
         .bold_line_style(lines)
         .light_line_style(TRANSPARENT)
-        .y_labels(GRID_LINES)
+        .y_labels(if bars.width < NARROW { GRID_LINES_NARROW } else { GRID_LINES })
         .y_max_light_lines(0)
         .y_label_style(FONT)
         .y_label_formatter(&|value| label(*value, bars.measure, top))

@@ -188,9 +188,9 @@ fn word(unit: Unit) -> &'static str {
 fn label(asked: &Asked, bucket: &Bucket, unit: Unit) -> String {
     let at = asked.clock.zoned(bucket.minutes.start);
     let form = match unit {
-        Unit::Hour if at.hour() == 0 => "%-d %b",
+        Unit::Hour if at.hour() == 0 => "%b %-d",
         Unit::Hour => "%H:%M",
-        Unit::Day | Unit::Week => "%-d %b",
+        Unit::Day | Unit::Week => "%b %-d",
         Unit::Month => "%b %Y",
     };
     at.strftime(form).to_string()

@@ -3,7 +3,9 @@
 import { h } from "./dom.js";
 import { fullDay, localDay, money, shortMonth } from "./format.js";
 
-const CELL_PIXELS = 16;
+const CELL_PIXELS = 15;
+const CELL_PIXELS_MAX = 22;
+const GAP_PIXELS = 3;
 const HEAD_PIXELS = 40;
 const WEEKS_MIN = 12;
 const WEEKS_MAX = 53;
@@ -13,6 +15,7 @@ const LEVELS = 4;
 /** days: { "2026-11-14": cost }. `pick(day)` gets a day. */
 export function calendar(days, width, today, pick, picked = null) {
   const weeks = Math.min(WEEKS_MAX, Math.max(WEEKS_MIN, Math.floor((width - HEAD_PIXELS) / CELL_PIXELS)));
+  const cell = Math.min(CELL_PIXELS_MAX, Math.floor((width - HEAD_PIXELS) / weeks)) - GAP_PIXELS;
   const last = noon(today);
   const first = new Date(last);
   first.setDate(first.getDate() - ((first.getDay() + 6) % 7) - (weeks - 1) * 7);
@@ -36,13 +39,13 @@ export function calendar(days, width, today, pick, picked = null) {
       }
       const day = localDay(at);
       const words = `${fullDay(at)}: ${days[day] ? money(days[day]) : "nothing"}`;
-      const cell = h("td", { role: "gridcell", tabindex: -1, "data-day": day, "data-focus": `day-${day}`, "data-level": level(days[day] ?? 0), title: words, "aria-label": words, "aria-selected": day === picked ? "true" : "false" });
-      cells.push({ cell, week, weekday });
-      rows[weekday].append(cell);
+      const place = h("td", { role: "gridcell", tabindex: -1, "data-day": day, "data-focus": `day-${day}`, "data-level": level(days[day] ?? 0), title: words, "aria-label": words, "aria-selected": day === picked ? "true" : "false" });
+      cells.push(place);
+      rows[weekday].append(place);
     }
   }
-  cells.at(-1).cell.tabIndex = 0;
-  const table = h("table", { class: "heat", role: "grid", "aria-label": "Cost by day; Enter shows one day alone" },
+  cells.at(-1).tabIndex = 0;
+  const table = h("table", { class: "heat", role: "grid", "aria-label": "Cost by day; Enter shows one day alone", style: { "--cell": `${cell}px` } },
     h("thead", { role: "rowgroup" }, months), h("tbody", { role: "rowgroup" }, rows));
   table.addEventListener("click", ({ target }) => { if (target.dataset.day) pick(target.dataset.day); });
   table.addEventListener("keydown", (event) => move(event, cells, pick));
@@ -50,19 +53,19 @@ export function calendar(days, width, today, pick, picked = null) {
 }
 
 function move(event, cells, pick) {
-  const now = cells.findIndex(({ cell }) => cell === event.target);
+  const now = cells.indexOf(event.target);
   if (now < 0) return;
   if (event.key === "Enter" || event.key === " ") {
     event.preventDefault();
-    return pick(cells[now].cell.dataset.day);
+    return pick(cells[now].dataset.day);
   }
   const by = { ArrowUp: -1, ArrowDown: 1, ArrowLeft: -7, ArrowRight: 7, Home: -now, End: cells.length - 1 - now }[event.key];
   if (by === undefined) return;
   event.preventDefault();
   const next = cells[Math.min(cells.length - 1, Math.max(0, now + by))];
-  cells[now].cell.tabIndex = -1;
-  next.cell.tabIndex = 0;
-  next.cell.focus();
+  cells[now].tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
 }
 
 /** By rank, so that one wild day does not make all others pale. */

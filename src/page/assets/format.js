@@ -93,4 +93,11 @@ export function localDay(at) {
 
 /** A name that may be missing. */
 export const named = (value) => value ?? "not set";
-export const model = (value) => (value ?? "unknown model").replace(/^claude-/, "").replace(/-\d{8}$/, "");
+
+/** claude-opus-4-8 is Opus 4.8; what is not named like that stays as it is. */
+export function model(value) {
+  const parts = /^claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-\d{8})?$/.exec(value ?? "");
+  if (!parts) return value ?? "unknown model";
+  const [, family, major, minor] = parts;
+  return `${family[0].toUpperCase()}${family.slice(1)} ${minor ? `${major}.${minor}` : major}`;
+}

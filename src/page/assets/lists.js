@@ -59,5 +59,5 @@ export function table(caption, columns, rows, { sort = null, down = true } = {})
 /** A share as a small bar with its number. */
 export function meter(share, text, bad = false) {
   return [h("span", { class: "meter", "aria-hidden": "true" },
-    h("span", { class: bad ? "fill bad" : "fill", style: { width: `${Math.min(1, Math.max(0, share)) * 100}%` } })), text];
+    h("span", { class: bad ? "fill bad" : "fill", style: { width: `${Math.min(1, Math.max(0, share)) * 100}%` } })), h("span", { class: "meter-number" }, text)];
 }

@@ -6,11 +6,13 @@ import * as format from "./format.js";
 import { sum } from "./view_overview.js";
 
 export const ranged = false;
+/** The source of most requests, which needs no word. */
+const MAIN = "repl_main_thread";
 export const title = (state, data) => `Session of ${format.dayTime(data.started)}`;
 export const load = (state, signal) => ask("session", new URLSearchParams({ id: state.id, tz: zone() }), signal);
 
 export function draw(place, data, state) {
-  const turns = byPrompt(data.events);
+  const turns = byPrompt(withoutAccepted(data.events));
   place.replaceChildren(
     h("p", {}, h("a", { class: "link", href: href(state, { view: "sessions", id: null }) }, "← Sessions")),
     h("div", { class: "heading" }, h("h1", {}, `${data.project ?? "Session"} · ${format.dayTime(data.started)}`),
@@ -24,7 +26,7 @@ export function draw(place, data, state) {
 function facts(data) {
   const fact = (name, value, large) => value === null || value === undefined ? null
     : h("div", {}, h("dt", {}, name), h("dd", { class: large ? "large" : null }, value));
-  return h("section", { class: "card", "aria-label": "What it came to" }, h("div", { class: "card-body" }, h("dl", { class: "facts" },
+  return h("section", { class: "card", "aria-label": "What it came to" }, h("div", { class: "card-body facts-only" }, h("dl", { class: "facts" },
     fact("Cost, list price", format.money(data.cost_usd), true),
     fact("Tokens", format.compact(sum(data.tokens)), true),
     fact("Cache hits", format.ratio(data.cache_hit_ratio), true),
@@ -35,6 +37,12 @@ function facts(data) {
     fact("From first to last", format.seconds((Date.parse(data.last) - Date.parse(data.started)) / 1000), true),
     fact("Models", data.models.map(format.model).join(", ") || null),
     fact("Team", data.team), fact("Repository", data.repo), fact("Branch", data.branch), fact("User", data.user), fact("Plan", data.plan), fact("Claude Code", data.version))));
+}
+
+/** That a tool was accepted is told with the tool, where it ran. */
+function withoutAccepted(events) {
+  const ran = new Set(events.filter((it) => it.kind === "tool").map((it) => it.tool_use).filter(Boolean));
+  return events.filter((it) => it.kind !== "decision" || !it.accepted || !ran.has(it.tool_use));
 }
 
 function byPrompt(events) {
@@ -95,15 +103,15 @@ function drawItem(it, start, span) {
     h("span", { class: "detail", title: detail }, detail),
     h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "lane-bar", style: {
       left: `${Math.max(0, begun - start) / span * 100}%`, width: `${(it.duration_ms ?? 0) / span * 100}%` } })),
-    h("span", { class: "took" }, it.kind === "request" ? format.money(it.cost_usd) : it.duration_ms === null || it.duration_ms === undefined ? "" : format.milliseconds(it.duration_ms)));
+    h("span", { class: "took" }, it.duration_ms === null || it.duration_ms === undefined ? "" : format.milliseconds(it.duration_ms)),
+    h("span", { class: "cost" }, it.kind === "request" ? format.money(it.cost_usd) : ""));
 }
 
 function describe(it) {
   if (it.kind === "request") {
     const parts = [`${format.compact(it.tokens.input)} in`, `${format.compact(it.tokens.output)} out`,
       `${format.compact(it.tokens.cache_read)} from cache`, it.tokens.cache_creation && `${format.compact(it.tokens.cache_creation)} to cache`,
-      it.duration_ms !== null && it.duration_ms !== undefined && `in ${format.milliseconds(it.duration_ms)}`,
-      it.first_token_ms && `first token ${format.milliseconds(it.first_token_ms)}`, it.source];
+      it.first_token_ms && `first token ${format.milliseconds(it.first_token_ms)}`, it.source && it.source !== MAIN && it.source.replace(/^agent:(builtin:)?/, "agent ")];
     return { what: format.model(it.model), detail: parts.filter(Boolean).join(" · ") };
   }
   if (it.kind === "tool") {
