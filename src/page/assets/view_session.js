@@ -1,7 +1,7 @@
 // One session: what happened, in order, with what each prompt came to.
 import { ask } from "./api.js";
 import { href, zone } from "./address.js";
-import { h, icon } from "./dom.js";
+import { h } from "./dom.js";
 import * as format from "./format.js";
 import { sum } from "./view_overview.js";
 
