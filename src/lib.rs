@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod demo;
 pub mod exit;
 pub mod launch;
+pub mod page;
 pub mod paths;
 pub mod receive;
 pub mod record;

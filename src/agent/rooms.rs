@@ -16,6 +16,7 @@ use super::notice::LaunchNotice;
 use super::status::{RecordCounts, SessionCounts, Warning};
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, task, wall_clock_ms};
+use crate::page;
 use crate::paths::Paths;
 use crate::receive::{self, Admission, Door, Kind, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
@@ -224,6 +225,27 @@ impl Rooms {
     /// Samples and history up to this moment.
     pub async fn sync(&self) -> Result<(), String> {
         self.history.caught_up().await.map_err(|error| error.to_string())
+    }
+
+    /// What the page has from these rooms.
+    pub fn page_sources(
+        &self,
+        paths: &Paths,
+        status: page::Asked<serde_json::Value>,
+    ) -> page::Sources {
+        let history = self.history.clone();
+        page::Sources {
+            history_db: paths.history_db(),
+            imported_db: paths.imported_db(),
+            news: self.store.news(),
+            catch_up: Arc::new(move || {
+                let history = history.clone();
+                // That it is behind is said in the status.
+                Box::pin(async move { drop(history.caught_up().await) })
+            }),
+            status,
+            now: Arc::new(Timestamp::now),
+        }
     }
 
     /// Tries one destination now, or all; says which.

@@ -202,11 +202,11 @@ impl Demo<'_> {
     fn question(&self, by: &str) -> anyhow::Result<Question> {
         let range = self.clock.range(FORTNIGHT, None)?;
         let by = Dimensions::new(vec![by.parse()?])?;
-        Ok(Question { clock: self.clock.clone(), range, by })
+        Ok(Question { clock: self.clock.clone(), range, by, filters: Vec::new() })
     }
 
     fn ask(&self, agent: &ThrowAway, question: &Question) -> anyhow::Result<Answer> {
-        report::ask(&agent.paths.history_db(), question)
+        report::ask(&agent.paths, question)
     }
 }
 

@@ -1,14 +1,13 @@
 //! `ccotel report`.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 
 use super::terminal_width;
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::report::answer::answer;
-use crate::report::history::reader::History;
+use crate::report::history::reader::{History, Imported};
 use crate::report::json;
 use crate::report::question::{Dimension, Dimensions, Question};
 use crate::report::row::Answer;
@@ -60,7 +59,7 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     }
     control::sync(&paths);
     let question = question(args)?;
-    let answer = ask(&paths.history_db(), &question)?;
+    let answer = ask(&paths, &question)?;
     let text = if args.json {
         format!("{}\n", json::document(&question, &answer))
     } else if answer.is_empty() {
@@ -78,11 +77,11 @@ fn question(args: &Args) -> anyhow::Result<Question> {
     let by = Dimensions::new(by)?;
     let clock = Clock::system(args.tz.as_deref())?;
     let range = clock.range(&args.since, args.until.as_deref())?;
-    Ok(Question { clock, range, by })
+    Ok(Question { clock, range, by, filters: Vec::new() })
 }
 
-pub(super) fn ask(history_db: &Path, question: &Question) -> anyhow::Result<Answer> {
-    Ok(match History::open(history_db)? {
+pub(super) fn ask(paths: &Paths, question: &Question) -> anyhow::Result<Answer> {
+    Ok(match History::open(paths, Imported::Include)? {
         Some(history) => answer(&history, question)?,
         None => Answer::default(),
     })
