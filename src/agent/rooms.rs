@@ -232,6 +232,7 @@ impl Rooms {
         &self,
         paths: &Paths,
         status: page::Asked<serde_json::Value>,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> page::Sources {
         let history = self.history.clone();
         page::Sources {
@@ -244,7 +245,7 @@ impl Rooms {
                 Box::pin(async move { drop(history.caught_up().await) })
             }),
             status,
-            now: Arc::new(Timestamp::now),
+            now,
         }
     }
 

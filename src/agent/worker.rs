@@ -334,7 +334,7 @@ fn done(what: &str) -> Answer {
     Answer::Done { what: what.to_owned() }
 }
 
-fn add_facts(status: &mut Status, facts: rooms::Facts) {
+pub fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.sessions = Some(facts.sessions);
     status.records = Some(facts.records);
     status.destinations = facts.destinations;

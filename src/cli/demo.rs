@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::connect::confirm;
 use super::report::{self, look};
-use super::{say, say_wrapped};
+use super::{open, say, say_wrapped};
 use crate::agent::files;
 use crate::config;
 use crate::config::destination::DestinationConfig;
@@ -138,48 +138,79 @@ impl Demo<'_> {
         let mut interrupted = Interrupted::listen()?;
         let instance = run::instance(&self.fortnight);
         let agent = ThrowAway::start(&instance, self.fortnight.start_ms).await?;
-        let shown = tokio::select! {
-            shown = self.fill_and_show(&agent, &destinations) => shown,
-            () = interrupted.wait() => {
+        let filled = tokio::select! {
+            filled = self.fill(&agent, &destinations) => filled.map(Some),
+            () = interrupted.wait() => Ok(None),
+        };
+        let shown = match filled {
+            Ok(Some(statuses)) => self.look_at(&agent, &statuses, &mut interrupted).await,
+            Ok(None) => {
                 eprintln!("ccotel: stopped; nothing of the demo is left on this machine");
                 Ok(Exit::Failed)
             }
+            Err(error) => Err(error),
         };
         agent.end().await?;
         shown
     }
 
-    async fn fill_and_show(
+    async fn fill(
         &self,
         agent: &ThrowAway,
         destinations: &Destinations,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<Vec<DestinationStatus>> {
         let started = Instant::now();
         let mut bar = Bar::new(&self.fortnight);
-        let filled = run::run(agent, &self.fortnight, destinations, &mut |at| bar.show(at)).await;
-        bar.clear();
-        let statuses = filled?;
+        let statuses =
+            run::run(agent, &self.fortnight, destinations, &mut |at| bar.show(at)).await?;
+        drop(bar);
+        if !self.args.json {
+            self.summary(agent, started.elapsed().as_secs_f64())?;
+            for line in statuses.iter().flat_map(destinations::words) {
+                say_wrapped(&line);
+            }
+        }
+        Ok(statuses)
+    }
+
+    /// The page, until it is interrupted; with `--exit` nothing more.
+    async fn look_at(
+        &self,
+        agent: &ThrowAway,
+        statuses: &[DestinationStatus],
+        interrupted: &mut Interrupted,
+    ) -> anyhow::Result<Exit> {
         if self.args.json {
-            say(&self.document(agent, &statuses)?.to_string());
+            say(&self.document(agent, statuses)?.to_string());
+        }
+        if self.args.exit {
             return Ok(Exit::Done);
         }
-        self.summary(agent, started.elapsed().as_secs_f64())?;
-        for line in statuses.iter().flat_map(destinations::words) {
-            say_wrapped(&line);
+        let page = agent.open_page(self.clock.now.timestamp()).await?;
+        let file = open::write_redirect(&agent.paths, &page)?;
+        say("");
+        if self.args.no_open {
+            say(&format!("The page: {}", file.display()));
+        } else {
+            // The page is served meanwhile.
+            tokio::task::spawn_blocking(move || open::browse(&file)).await??;
         }
+        say(&format!(
+            "The same on the command line: CCOTEL_DATA_DIR={} ccotel report --since {FORTNIGHT}",
+            agent.paths.data_dir.display()
+        ));
+        say("Ctrl-C ends the demo, and removes all of it.");
+        interrupted.wait().await;
         Ok(Exit::Done)
     }
 
     fn summary(&self, agent: &ThrowAway, seconds: f64) -> anyhow::Result<()> {
         let truth = self.fortnight.truth();
         say_wrapped(&headline(&truth, self.args.seed, &self.clock, seconds));
-        for by in ["project", "user"] {
-            let question = self.question(by)?;
-            let answer = self.ask(agent, &question)?;
-            say("");
-            report::print(&table::text(&question, &answer, look(self.no_color)))?;
-        }
-        Ok(())
+        let question = self.question("project")?;
+        let answer = self.ask(agent, &question)?;
+        say("");
+        report::print(&table::text(&question, &answer, look(self.no_color)))
     }
 
     fn document(
@@ -284,8 +315,10 @@ impl Bar {
             }
         }
     }
+}
 
-    fn clear(&self) {
+impl Drop for Bar {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }

@@ -35,20 +35,32 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
     let page = page(&paths)?;
-    let file = paths.page_file();
-    files::private_dir(&paths.runtime_dir)?;
-    files::replace(&file, redirect(&page).as_bytes())?;
+    let file = write_redirect(&paths, &page)?;
     if args.no_browser {
         say(&file.display().to_string());
-        return Ok(Exit::Done);
+    } else {
+        browse(&file)?;
     }
+    Ok(Exit::Done)
+}
+
+/// The file that leads to the page, for the user alone.
+pub(super) fn write_redirect(paths: &Paths, page: &Page) -> anyhow::Result<PathBuf> {
+    let file = paths.page_file();
+    files::private_dir(&paths.runtime_dir)?;
+    files::replace(&file, redirect(page).as_bytes())?;
+    Ok(file)
+}
+
+/// Opens it where that can be done, and says so. Takes as long as the opener, up to some seconds.
+pub(super) fn browse(file: &Path) -> anyhow::Result<()> {
     let Some(opener) = opener() else {
         say(&format!("ccotel: no browser can be started from here; open {}", file.display()));
-        return Ok(Exit::Done);
+        return Ok(());
     };
-    open(&opener, &file)?;
+    open(&opener, file)?;
     say(&format!("ccotel: the page is open in your browser; if not, open {}", file.display()));
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// The page of the agent that runs, or of one that is started.

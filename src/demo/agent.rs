@@ -1,23 +1,27 @@
 //! The throw-away agent: the rooms of the real one, in this process, in a directory and a time of its
 //! own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::rooms::{Clocks, Rooms};
-use crate::agent::{files, identity};
+use crate::agent::status::Status;
+use crate::agent::{files, identity, worker};
 use crate::config::Config;
 use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
 use crate::deliver::client::Client;
 use crate::deliver::wall_clock_ms;
 use crate::deliver::wire::{Encoded, Wire};
+use crate::page::{Asked, Page};
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
@@ -32,8 +36,9 @@ const DIRECTORY_PREFIX: &str = "ccotel-demo-";
 /// Ends with [`ThrowAway::end`]; its directory goes in any case when it is dropped.
 pub struct ThrowAway {
     pub paths: Paths,
-    pub rooms: Rooms,
+    pub rooms: Arc<Rooms>,
     time: Time,
+    addresses: Vec<SocketAddr>,
     client: Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -77,15 +82,17 @@ impl ThrowAway {
         let time = Time::new(now_ms);
         let config = Config::default();
         let rooms = Rooms::open_at(&paths, &config, token.clone(), true, time.clocks()).await?;
+        let rooms = Arc::new(rooms);
         rooms.store().unsynced().await?;
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .context("no port of this machine's loopback address can be had")?;
-        let url = format!("http://{}/{token}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let url = format!("http://{address}/{token}");
         let stop = CancellationToken::new();
         let serving = tokio::spawn(rooms.serve(vec![listener], stop.clone()));
         let client = Client::new(&door(url))?;
-        Ok(Self { paths, rooms, time, client, stop, serving, directory })
+        Ok(Self { paths, rooms, time, addresses: vec![address], client, stop, serving, directory })
     }
 
     /// It is this late now.
@@ -109,6 +116,28 @@ impl ThrowAway {
             answer.words()
         );
         Ok(())
+    }
+
+    /// The local page over what is here; its time is the fortnight's end, for as long as it is open.
+    pub async fn open_page(&self, end: Timestamp) -> anyhow::Result<Page> {
+        let (rooms, paths) = (Arc::clone(&self.rooms), self.paths.clone());
+        let addresses = self.addresses.clone();
+        let status: Asked<serde_json::Value> = Arc::new(move || {
+            let (rooms, paths) = (Arc::clone(&rooms), paths.clone());
+            let addresses = addresses.clone();
+            Box::pin(async move {
+                let mut status = Status { running: true, addresses, ..Status::on_disk(&paths) };
+                status.pid = Some(std::process::id());
+                status.version = Some(crate::agent::VERSION.to_owned());
+                status.started = Some(end);
+                worker::add_facts(&mut status, rooms.facts().await);
+                serde_json::to_value(status).unwrap_or_default()
+            })
+        });
+        let sources = self.rooms.page_sources(&self.paths, status, Arc::new(move || end));
+        Page::start(sources, self.stop.clone()).await.map_err(|error| {
+            anyhow::anyhow!("the page has no port to be served on: {}", files::words(&error))
+        })
     }
 
     /// Closes everything and removes it.

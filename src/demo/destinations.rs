@@ -18,18 +18,22 @@ use tokio::time::Instant;
 use super::agent::ThrowAway;
 use crate::config::Config;
 use crate::config::destination::{DestinationConfig, DestinationType};
-use crate::deliver::client::Client;
+use crate::deliver::client::{Client, is_loopback};
 use crate::deliver::learned::Learned;
 use crate::deliver::probe::{Found, probe};
 use crate::deliver::status::State;
 use crate::deliver::{DestinationStatus, task};
 use crate::store::handle::{DestinationKey, Since};
 
+/// What `ccotel stack` calls its destinations, before their types.
+const STACK_NAME_PREFIX: &str = "stack-";
 /// Far less than the week that Loki takes.
 pub const LIVE_CHUNK_MS: i64 = 3 * 24 * 3_600_000;
 
 /// A destination that takes nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of a backend's words.
+const WHY_BYTES_MAX: usize = 300;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where to send the fortnight.
@@ -157,10 +161,10 @@ fn given_up(status: &DestinationStatus, since_progress: Duration) -> anyhow::Res
     }
 }
 
-/// Filled without asking: it is on this machine, and ours.
+/// Filled without asking: what `ccotel stack` has started on this machine and connected.
 pub fn is_own_stack(config: &DestinationConfig) -> bool {
-    let _ = config;
-    false
+    let url = reqwest::Url::parse(&config.url);
+    config.name.starts_with(STACK_NAME_PREFIX) && url.is_ok_and(|url| is_loopback(&url))
 }
 
 /// The address without credentials.
@@ -182,15 +186,15 @@ pub fn words(status: &DestinationStatus) -> Vec<String> {
              it at its own time"
         ));
     }
-    if *quarantined > 0 {
-        let why = status.last_error.as_deref().unwrap_or_default();
+    let why = status.last_error.as_deref().unwrap_or_default();
+    if *quarantined > 0 && why.contains("too old") {
+        words.push(format!(
+            "{name} takes no events that are older than a week, as Loki does not unless \
+             `limits_config` says `reject_old_samples: false`: {quarantined} are missing there"
+        ));
+    } else if *quarantined > 0 {
+        let why = &why[..why.floor_char_boundary(WHY_BYTES_MAX)];
         words.push(format!("{name} refused {quarantined} records: {why}"));
-        if status.kind == DestinationType::Loki {
-            words.push(format!(
-                "{name}: Loki takes what is up to a week old unless `limits_config` says \
-                 `reject_old_samples: false`"
-            ));
-        }
     }
     for (count, what) in [(expired, "were too old"), (evicted, "found no room on the disk")] {
         if *count > 0 {

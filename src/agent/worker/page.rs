@@ -32,7 +32,7 @@ impl Worker {
                 Box::pin(async move { ask(&questions).await });
             asking
         });
-        let sources = self.rooms.page_sources(&self.paths, status);
+        let sources = self.rooms.page_sources(&self.paths, status, Arc::new(jiff::Timestamp::now));
         let page = Page::start(sources, self.stop.clone()).await.map_err(|error| {
             let why = files::words(&error);
             format!("the page has no port to be served on: {why}; see `ccotel agent logs`")
