@@ -89,8 +89,12 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
 fn clock(args: &Args) -> anyhow::Result<Clock> {
     let clock = Clock::system(None)?;
     let Some(until) = &args.until else { return Ok(clock) };
-    let until = clock.moment(until)?;
-    Ok(Clock { now: until.to_zoned(clock.zone().clone()) })
+    let moment = clock.moment(until)?;
+    anyhow::ensure!(
+        moment <= clock.now.timestamp(),
+        "`{until}` is in the future: the fortnight ends now, or ended then"
+    );
+    Ok(Clock { now: moment.to_zoned(clock.zone().clone()) })
 }
 
 /// The configured destinations, if they are to have it.

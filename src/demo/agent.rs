@@ -2,11 +2,13 @@
 //! own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use bytesize::ByteSize;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -27,6 +29,9 @@ use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
 use crate::store::{self, Clock};
 
+/// Twice what a fortnight takes; and what has to be left at any time.
+const ROOM_BYTES_WANTED: u64 = 64 << 20;
+const ROOM_BYTES_MIN: u64 = 1 << 20;
 /// How long it is tried to remove it, and how often.
 const REMOVE_DEADLINE: Duration = Duration::from_secs(5);
 const REMOVE_AGAIN: Duration = Duration::from_millis(10);
@@ -73,9 +78,10 @@ impl ThrowAway {
         let directory = tempfile::Builder::new()
             .prefix(DIRECTORY_PREFIX)
             .tempdir()
-            .with_context(|| cannot_make_room())?;
+            .map_err(|error| no_directory(&error))?;
+        check_room(directory.path(), ROOM_BYTES_WANTED)?;
         let paths = paths_in(&directory);
-        std::fs::create_dir_all(&paths.data_dir).with_context(|| cannot_make_room())?;
+        std::fs::create_dir_all(&paths.data_dir).map_err(|error| no_directory(&error))?;
         let key = *blake3::hash(instance.as_bytes()).as_bytes();
         store::prepare(&paths.queue_db(), instance, key)?;
         let token = identity::token_or_new(&paths)?;
@@ -98,6 +104,11 @@ impl ThrowAway {
     /// It is this late now.
     pub fn set_time(&self, now_ms: i64) {
         self.time.now_ms.store(now_ms, Ordering::SeqCst);
+    }
+
+    /// An error where the disk is about to be full: the store would make room by dropping what is old.
+    pub fn check_room(&self) -> anyhow::Result<()> {
+        check_room(self.directory.path(), ROOM_BYTES_MIN)
     }
 
     /// From now on destinations are sent to in real time.
@@ -180,11 +191,27 @@ fn paths_in(directory: &TempDir) -> Paths {
     }
 }
 
-fn cannot_make_room() -> String {
-    format!(
-        "cannot make a directory in {}: see that it is there and has room, or name another one in TMPDIR",
-        std::env::temp_dir().display()
+fn no_directory(error: &std::io::Error) -> anyhow::Error {
+    anyhow::anyhow!(
+        "no directory can be made in {}: {}; TMPDIR names another place",
+        std::env::temp_dir().display(),
+        files::words(error)
     )
+}
+
+fn check_room(directory: &Path, wanted_bytes: u64) -> anyhow::Result<()> {
+    let disk = rustix::fs::statvfs(directory).map_err(std::io::Error::from);
+    let disk = disk.map_err(|error| no_directory(&error))?;
+    let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    anyhow::ensure!(
+        free_bytes >= wanted_bytes,
+        "there is no room for the demo in {}: it takes up to {}, and {} are free; TMPDIR names another \
+         place",
+        std::env::temp_dir().display(),
+        ByteSize(ROOM_BYTES_WANTED),
+        ByteSize(free_bytes)
+    );
+    Ok(())
 }
 
 /// The door as a place to send OTLP to.

@@ -11,7 +11,7 @@ use crate::deliver::wire::Wire;
 
 const MINUTE_MS: i64 = 60_000;
 /// So long after the last session samples go on.
-const AWAKE_FOR_MS: i64 = 15 * MINUTE_MS;
+const AWAKE_FOR_MS: i64 = 5 * MINUTE_MS;
 
 /// The fortnight on its way.
 pub struct Filling<'a> {

@@ -36,6 +36,7 @@ pub async fn run(
     let mut done = 0;
     let mut caught_up_ms = filling.now_ms();
     while !filling.is_over() {
+        agent.check_room()?;
         done += filling.step().await?;
         show(Progress::Filling(done));
         if filling.now_ms() - caught_up_ms > LIVE_CHUNK_MS {

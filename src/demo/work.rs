@@ -28,6 +28,7 @@ const TOOLS: [(&str, u32); 9] = [
     (MCP_TOOL, 2),
     ("WebFetch", 2),
 ];
+/// What is everybody's, and last what are one's own.
 const AGENTS: [&str; 3] = ["Explore", "general-purpose", "custom"];
 const SKILLS: [&str; 2] = ["code-review", "custom"];
 const COMMANDS: [&str; 3] = ["review", "init", "custom"];
@@ -85,7 +86,7 @@ impl Worker<'_> {
         let length = 12 + self.skewed(1_400);
         let typed_eighths = 24 + self.skewed(400);
         self.push(What::Active { by: ActiveBy::User, eighths: typed_eighths });
-        let command = self.one_in(14).then(|| self.pick(&COMMANDS));
+        let command = self.one_in(14).then(|| self.one_of(&COMMANDS));
         self.push(What::Prompt { length, command });
         let started_ms = self.now_ms;
         if first {
@@ -94,7 +95,7 @@ impl Worker<'_> {
         if self.context > self.shift.running.context_max() {
             self.compact();
         }
-        let skill = self.one_in(11).then(|| self.pick(&SKILLS));
+        let skill = self.one_in(14).then(|| self.one_of(&SKILLS));
         self.work_on_it(skill);
         if self.one_in(9) {
             self.commit();
@@ -292,7 +293,7 @@ impl Worker<'_> {
 
     /// An agent of its own context does a part of the work.
     fn delegate(&mut self) {
-        let agent = self.pick(&AGENTS);
+        let agent = self.one_of(&AGENTS);
         let model = if agent == "Explore" { Model::Haiku } else { Model::Sonnet };
         let running = Running::plain(model);
         let call = self.rng.u64(..);
@@ -359,10 +360,10 @@ impl Worker<'_> {
         let shares: u32 = TOOLS.iter().map(|(_, share)| share).sum();
         let mut draw = self.rng.u32(..shares);
         for (tool, share) in TOOLS {
-            if draw < share {
+            if draw < share && (tool != MCP_TOOL || self.shift.person.own_tools) {
                 return tool;
             }
-            draw -= share;
+            draw = draw.saturating_sub(share);
         }
         "Read"
     }
@@ -385,7 +386,9 @@ impl Worker<'_> {
         u32::try_from(product / u64::from(max.max(1))).unwrap_or(max)
     }
 
-    fn pick(&mut self, list: &[&'static str]) -> &'static str {
-        list[self.rng.usize(..list.len())]
+    /// The last is for who has tools of their own.
+    fn one_of(&mut self, list: &[&'static str]) -> &'static str {
+        let choices = list.len() - usize::from(!self.shift.person.own_tools);
+        list[self.rng.usize(..choices)]
     }
 }
