@@ -80,17 +80,14 @@ fn history() -> Result<PathBuf> {
     }
 }
 
-/// Overwrites the middle of the file while the agent has it open: it does not notice by itself.
+/// Overwrites all but the beginning of the file, which the agent keeps in memory: it does not notice.
 fn damage(sandbox: &Sandbox) -> Result<()> {
     use std::os::unix::fs::FileExt as _;
 
+    const LEFT_BYTES: usize = 96 << 10;
     let path = sandbox.data_dir().join("history.db");
     let file = fs::OpenOptions::new().write(true).open(&path)?;
     let length = usize::try_from(file.metadata()?.len())?;
-    file.write_all_at(&vec![0xa5; length - 4096], 4096)?;
-    for suffix in ["-wal", "-shm"] {
-        let beside = sandbox.data_dir().join(format!("history.db{suffix}"));
-        let _ = fs::remove_file(beside);
-    }
+    file.write_all_at(&vec![0xa5; length - LEFT_BYTES], LEFT_BYTES as u64)?;
     Ok(())
 }
