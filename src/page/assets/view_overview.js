@@ -30,7 +30,10 @@ export function load(state, signal, width) {
 export function draw(place, data, state) {
   if (data.first === null) return place.replaceChildren(firstRun());
   place.replaceChildren(heading(data));
-  if (isNothing(data.total)) return place.append(emptyRange(state), h("div", { class: "grid" }, calendarCard(place, data, state)));
+  if (isNothing(data.total)) {
+    const days = Object.keys(data.calendar.days).length;
+    return place.append(emptyRange(state), days ? h("div", { class: "grid below" }, calendarCard(place, data, state)) : "");
+  }
   place.append(h("div", { class: "grid" },
     kpis(data, state),
     chartCard(data, state),
@@ -51,7 +54,7 @@ function kpis({ total, previous_total: before }, state) {
   const metric = metricOf(state);
   // With a filter that counters do not know, some things are not known.
   const known = (words) => total.counted ? words : "–";
-  const unknown = total.counted ? null : h("span", { class: "delta" }, "not known by this filter");
+  const unknown = () => total.counted ? null : h("span", { class: "delta" }, "not known by this filter");
   const linked = (name, value, of, metricName, delta) => h("a", {
     class: "kpi", href: href(state, { metric: metricName }), "aria-current": metric === metricName ? "true" : null,
   }, h("span", { class: "label" }, name), h("span", { class: "value" }, value), delta ?? change(of, total, before));
@@ -61,12 +64,12 @@ function kpis({ total, previous_total: before }, state) {
     linked("Cost, list price", format.money(total.cost_usd), METRICS.cost.of, "cost"),
     linked("Tokens", format.compact(sum(total.tokens)), METRICS.tokens.of, "tokens"),
     plain("Sessions", format.count(total.sessions), change((it) => it.sessions, total, before), href(state, { view: "sessions" })),
-    linked("Active time", known(format.seconds(total.active_seconds)), METRICS.active.of, "active", unknown),
+    linked("Active time", known(format.seconds(total.active_seconds)), METRICS.active.of, "active", unknown()),
     plain("Cache hits", format.ratio(total.cache_hit_ratio), points(total.cache_hit_ratio, before?.cache_hit_ratio)),
     linked("Lines changed", known(format.compact(METRICS.lines.of(total))), METRICS.lines.of, "lines",
-      unknown ?? h("span", { class: "delta" }, `+${format.compact(total.lines_added)} −${format.compact(total.lines_removed)}`)),
+      unknown() ?? h("span", { class: "delta" }, `+${format.compact(total.lines_added)} −${format.compact(total.lines_removed)}`)),
     linked("Commits", known(format.count(total.commits)), METRICS.commits.of, "commits",
-      unknown ?? (total.pull_requests ? h("span", { class: "delta" }, format.plural(total.pull_requests, "pull request")) : null)));
+      unknown() ?? (total.pull_requests ? h("span", { class: "delta" }, format.plural(total.pull_requests, "pull request")) : null)));
 }
 
 function change(of, total, before) {
