@@ -3,16 +3,15 @@
 //! Amounts are what its events say. A session whose first part was imported and whose later part was
 //! recorded is one row.
 
-use std::collections::HashMap;
-
 use rusqlite::{OptionalExtension, Row};
 
-use super::facets::{FacetText, Facets};
+use super::facets::Facets;
 use super::groups::Matcher;
 use super::history::file::{HistoryFile, Origin};
 use super::history::intern::NONE;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
+use super::ids::IdMap;
 use super::question::Filter;
 use super::row::Facts;
 use super::time::MinuteRange;
@@ -56,9 +55,9 @@ pub fn list(
     filters: &[Filter],
     limit: usize,
 ) -> Result<Vec<Session>, HistoryError> {
-    let mut sums: HashMap<i64, Sum> = HashMap::new();
+    let mut sums: IdMap<i64, Sum> = IdMap::default();
     for (index, file) in history.files().iter().enumerate() {
-        let mut of_file: HashMap<i64, Sum> = HashMap::new();
+        let mut of_file: IdMap<i64, Sum> = IdMap::default();
         let mut matcher = Matcher::new(file, filters)?;
         file.activity(&[range.start..range.end], |_, session, facet, activity| {
             if session == NONE || !matcher.passes(session, facet)? {
@@ -160,7 +159,7 @@ impl Sum {
 
 fn newest(
     history: &History,
-    sums: HashMap<i64, Sum>,
+    sums: IdMap<i64, Sum>,
     limit: usize,
 ) -> Result<Vec<Session>, HistoryError> {
     let files = history.files();
@@ -251,20 +250,21 @@ fn add_facets(
 ) -> Result<(), HistoryError> {
     of_session.sort_by(|one, other| other.2.total_cmp(&one.2));
     for (index, facet, _) in of_session {
-        let text = facets[index].text(facet).map_err(|error| files[index].error(&error))?;
-        let FacetText { project, team, repository, branch, user, model, .. } = text;
+        let error = |error| files[index].error(&error);
+        let context = facets[index].context(facet).map_err(error)?;
         for (known, said) in [
-            (&mut session.project, project),
-            (&mut session.team, team),
-            (&mut session.repository, repository),
-            (&mut session.branch, branch),
-            (&mut session.user, user),
+            (&mut session.project, &context.project),
+            (&mut session.team, &context.team),
+            (&mut session.repository, &context.repository),
+            (&mut session.branch, &context.branch),
+            (&mut session.user, &context.user),
         ] {
             if known.is_none() {
                 known.clone_from(said);
             }
         }
-        if let Some(model) = model
+        let action = facets[index].action(facet).map_err(error)?;
+        if let Some(model) = &action.model
             && !session.models.contains(model)
         {
             session.models.push(model.clone());
