@@ -11,7 +11,7 @@ pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Only from here, and only what is here: no inline script, no other host, no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
 const ALWAYS: [(HeaderName, &str); 8] = [

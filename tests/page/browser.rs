@@ -38,6 +38,7 @@ pub const SCENARIOS: &[Scenario] = &[
     with_a_past("all_of_it_works_from_the_keyboard"),
     with_a_past("an_agent_that_is_gone_is_said"),
     with_a_past("pictures"),
+    Scenario { name: "imported_usage_is_told_apart", past: Past::WithImport },
     Scenario { name: "the_first_run_says_what_to_do", past: Past::Nothing },
     Scenario { name: "a_damaged_history_is_said", past: Past::Damaged },
 ];
@@ -71,9 +72,10 @@ pub fn run(scenario: &Scenario) -> Result<()> {
     let sandbox = &house.sandbox;
     let report = match scenario.past {
         Past::MadeUp => {
-            let zone = ["report", "--since", "30d", "--tz", "Europe/Paris", "--json"];
-            sandbox.json(&zone)?.to_string()
+            let words = ["report", "--since", "30d", "--tz", "Europe/Paris", "--json"];
+            sandbox.json(&words)?.to_string()
         }
+        Past::WithImport => sandbox.json(&["report", "--since", "365d", "--json"])?.to_string(),
         Past::Nothing | Past::Damaged => String::new(),
     };
     let token = std::fs::read_to_string(sandbox.data_dir().join("token"))?;

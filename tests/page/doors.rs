@@ -1,14 +1,10 @@
-//! Who is let in, asked without a browser: other names of this host, other users, other pages, stale
-//! tokens, and requests that are none.
+//! Who is let in, asked without a browser: other names of this host, other users, other pages, and
+//! stale tokens.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::time::Duration;
-
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 
 use crate::Case;
+use crate::client::{api, ask, get};
 use crate::house::{House, Past};
 
 pub const CASES: &[Case] = &[
@@ -17,53 +13,13 @@ pub const CASES: &[Case] = &[
     ("other_pages_are_refused", other_pages_are_refused),
     ("what_is_served_to_everybody_holds_no_data", what_is_served_to_everybody_holds_no_data),
     ("the_page_may_run_only_its_own_scripts", the_page_may_run_only_its_own_scripts),
-    ("requests_that_are_none_are_refused", requests_that_are_none_are_refused),
-    ("the_page_and_the_report_say_the_same", the_page_and_the_report_say_the_same),
-    ("pages_that_wait_for_news_are_limited", pages_that_wait_for_news_are_limited),
 ];
 
 /// To be somebody else takes root.
 pub const CASES_AS_ROOT: &[Case] = &[("another_user_is_refused", another_user_is_refused)];
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const API: [&str; 8] =
     ["overview", "filters", "sessions", "session?id=x", "tools", "models", "health", "live"];
-
-/// The status and the whole answer of a request that is written out.
-fn ask(house: &House, request: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(house.host())?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok((status.with_context(|| format!("an answer: {answer:?}"))?, answer))
-}
-
-fn get(house: &House, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
-    let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request.push_str(&format!("Host: {}\r\n", house.host()));
-    }
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    ask(house, &(request + "\r\n"))
-}
-
-fn api(house: &House, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
-    let bearer = format!("Bearer {}", house.token());
-    let mut all = vec![("Authorization", bearer.as_str())];
-    all.extend(headers);
-    get(house, &format!("/api/v1/{path}"), &all)
-}
-
-fn document(house: &House, path: &str) -> Result<Value> {
-    let (status, answer) = api(house, path, &[])?;
-    ensure!(status == 200, "{path}: {answer}");
-    let (_, body) = answer.split_once("\r\n\r\n").context("a body")?;
-    Ok(serde_json::from_str(body)?)
-}
 
 fn the_token_of_this_worker_opens_the_api() -> Result<()> {
     let house = House::open(Past::MadeUp)?;
@@ -193,105 +149,6 @@ fn the_page_may_run_only_its_own_scripts() -> Result<()> {
     let (_, shell) = get(&house, "/", &[])?;
     ensure!(!shell.contains("<script>") && !shell.contains("style="), "{shell}");
     Ok(())
-}
-
-fn requests_that_are_none_are_refused() -> Result<()> {
-    let house = House::open(Past::MadeUp)?;
-    for method in ["POST", "PUT", "DELETE"] {
-        let request = format!(
-            "{method} /api/v1/tools HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            house.host()
-        );
-        ensure!(ask(&house, &request)?.0 == 405, "{method}");
-    }
-    for query in [
-        "since=never",
-        "since=2026-02-02&until=2026-01-01",
-        "tz=Mars/Base",
-        "shoe_size=44",
-        "since=%ff%fe",
-        &format!("project={}", "x".repeat(600)),
-        &"project=a&".repeat(100),
-    ] {
-        for view in ["overview", "sessions", "tools", "models"] {
-            let (status, answer) = api(&house, &format!("{view}?{query}"), &[])?;
-            ensure!(status == 400 && answer.contains("\"question\""), "{view}?{query}: {answer}");
-        }
-    }
-    for query in ["metric=joy", "by=day", "by=tool", "width=-1"] {
-        let (status, answer) = api(&house, &format!("overview?{query}"), &[])?;
-        ensure!(status == 400, "{query}: {answer}");
-    }
-    let (status, _) = api(&house, &format!("tools?project={}", "x".repeat(20_000)), &[])?;
-    ensure!(matches!(status, 414 | 431), "an address beyond the limit: {status}");
-    ensure!(api(&house, "everything", &[])?.0 == 404);
-    Ok(())
-}
-
-fn the_page_and_the_report_say_the_same() -> Result<()> {
-    let house = House::open(Past::MadeUp)?;
-    for (query, by, value) in [
-        ("since=30d", "project", None),
-        ("since=7d&project=checkout", "project", Some("checkout")),
-        ("since=60d&model=claude-opus-4-8", "model", Some("claude-opus-4-8")),
-    ] {
-        let page = document(&house, &format!("overview?{query}&tz=Asia/Tokyo"))?;
-        let since = query.split(['=', '&']).nth(1).context("a range")?;
-        let words = ["report", "--json", "--since", since, "--by", by, "--tz", "Asia/Tokyo"];
-        let report = house.sandbox.json(&words)?;
-        let rows = report["rows"].as_array().context("rows")?;
-        let told = match value {
-            None => &report["total"],
-            Some(value) => rows.iter().find(|row| row[by] == value).context("a row")?,
-        };
-        for key in
-            ["cost_usd", "tokens", "sessions", "requests", "prompts", "commits", "lines_added"]
-        {
-            let shown = &page["total"][key];
-            ensure!(
-                *shown == told[key] && !shown.is_null(),
-                "{query}, {key}: {shown}, {}",
-                told[key]
-            );
-        }
-        if value.is_none() {
-            for key in ["project", "cost_usd", "requests"] {
-                let name = if key == by { "key" } else { key };
-                ensure!(page["projects"][0][name] == rows[0][key], "{query}: {key}");
-            }
-        }
-    }
-    Ok(())
-}
-
-fn pages_that_wait_for_news_are_limited() -> Result<()> {
-    let house = House::open(Past::MadeUp)?;
-    let stamp = document(&house, "live")?["stamp"].as_str().context("a stamp")?.to_owned();
-    let waiting: Vec<TcpStream> = (0..16)
-        .map(|_| {
-            let mut stream = TcpStream::connect(house.host())?;
-            let request = format!(
-                "GET /api/v1/live?seen={stamp} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\r\n",
-                house.host(),
-                house.token()
-            );
-            stream.write_all(request.as_bytes())?;
-            Ok(stream)
-        })
-        .collect::<Result<_>>()?;
-    let live = format!("live?seen={stamp}");
-    crate::harness::poll::until("one too many is told so", PATIENCE, || {
-        let (status, answer) = api(&house, &live, &[])?;
-        ensure!(status == 503 && answer.contains("retry-after"), "{answer}");
-        Ok(())
-    })?;
-    // Whoever waits for news keeps nobody from asking.
-    ensure!(api(&house, "overview", &[])?.0 == 200);
-    drop(waiting);
-    crate::harness::poll::until("their places are free again", PATIENCE, || {
-        ensure!(api(&house, "live?seen=", &[])?.0 == 200);
-        Ok(())
-    })
 }
 
 fn another_user_is_refused() -> Result<()> {

@@ -13,11 +13,17 @@ use crate::made_up;
 /// So many days are made up. More than the page shows by itself, so that there is a time before.
 const DAYS: u64 = 75;
 
+/// Days that were imported, right before those.
+const IMPORTED_DAYS: u64 = 12;
+const DAY_MS: u64 = 86_400_000;
+
 /// What is in the data directory before the agent starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
     Nothing,
     MadeUp,
+    /// As made up, and before it some days from transcripts.
+    WithImport,
     Damaged,
 }
 
@@ -35,6 +41,11 @@ impl House {
         fs::create_dir_all(sandbox.data_dir())?;
         if past != Past::Nothing {
             fs::copy(history()?, sandbox.data_dir().join("history.db"))?;
+        }
+        if past == Past::WithImport {
+            let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond())?;
+            let imported_db = sandbox.data_dir().join("imported.db");
+            made_up::write(&imported_db, now_ms - DAYS * DAY_MS, IMPORTED_DAYS)?;
         }
         sandbox.start_agent()?;
         if past == Past::Damaged {
@@ -80,17 +91,14 @@ fn history() -> Result<PathBuf> {
     }
 }
 
-/// Overwrites the middle of the file while the agent has it open: it does not notice by itself.
+/// Overwrites all but the beginning of the file, which the agent keeps in memory: it does not notice.
 fn damage(sandbox: &Sandbox) -> Result<()> {
     use std::os::unix::fs::FileExt as _;
 
+    const LEFT_BYTES: usize = 96 << 10;
     let path = sandbox.data_dir().join("history.db");
     let file = fs::OpenOptions::new().write(true).open(&path)?;
     let length = usize::try_from(file.metadata()?.len())?;
-    file.write_all_at(&vec![0xa5; length - 4096], 4096)?;
-    for suffix in ["-wal", "-shm"] {
-        let beside = sandbox.data_dir().join(format!("history.db{suffix}"));
-        let _ = fs::remove_file(beside);
-    }
+    file.write_all_at(&vec![0xa5; length - LEFT_BYTES], LEFT_BYTES as u64)?;
     Ok(())
 }

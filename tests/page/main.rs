@@ -4,7 +4,9 @@
 //! the versions in `package.json`. Where one of them is not installed, the tests that need it are listed
 //! as ignored, by name. What a browser would never do is asked of the server directly.
 
+mod asking;
 mod browser;
+mod client;
 mod doors;
 #[path = "../harness/mod.rs"]
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
@@ -22,7 +24,7 @@ pub type Case = (&'static str, fn() -> anyhow::Result<()>);
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (name, run) in doors::CASES.iter().chain(opening::CASES) {
+    for (name, run) in doors::CASES.iter().chain(asking::CASES).chain(opening::CASES) {
         trials.push(trial(name, *run, None));
     }
     let not_root = (!rustix::process::geteuid().is_root()).then(|| "needs root".to_owned());

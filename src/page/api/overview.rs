@@ -146,20 +146,20 @@ fn top(rows: &[Row]) -> Value {
         .collect()
 }
 
-/// As many days before, up to the same time of day: a week so far is compared with a week so far.
+/// As many days before, up to the same time of day: a week so far is compared with a week so far. What
+/// does not begin with a day is compared with what was right before it.
 fn previous(clock: &Clock, range: MinuteRange) -> MinuteRange {
-    const DAY_MINUTES: i64 = 24 * 60;
-    let length = range.end - range.start;
-    if length % DAY_MINUTES != 0 && length < DAY_MINUTES && clock.zoned(range.start).hour() != 0 {
-        return MinuteRange { start: range.start - length, end: range.start };
-    }
-    let days = (length + DAY_MINUTES / 2 - 1).div_euclid(DAY_MINUTES).max(1);
-    let days = days.max((length + DAY_MINUTES - 61).div_euclid(DAY_MINUTES));
+    let (first, last) = (clock.zoned(range.start), clock.zoned(range.end - 1).date());
+    let begins_a_day = first.start_of_day().is_ok_and(|midnight| midnight == first);
+    let days = first.date().until(last).map_or(0, |span| span.get_days()) + 1;
     let back = |minute| {
-        let then = clock.zoned(minute).checked_sub(days.days());
-        then.map_or(minute - days * DAY_MINUTES, |then| then.timestamp().as_second().div_euclid(60))
+        let then = clock.zoned(minute).checked_sub(days.days()).ok()?;
+        Some(then.timestamp().as_second().div_euclid(60))
     };
-    MinuteRange { start: back(range.start), end: back(range.end) }
+    match (back(range.start), back(range.end)) {
+        (Some(start), Some(end)) if begins_a_day && start < end => MinuteRange { start, end },
+        _ => MinuteRange { start: 2 * range.start - range.end, end: range.start },
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +184,7 @@ mod tests {
         check("30d", None, ("2026-09-23T00:00:00+02:00", "2026-10-22T10:18:00+02:00"));
         let (first, last) = ("2026-11-02", Some("2026-11-09"));
         check(first, last, ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00"));
-        check("2h", None, ("2026-11-21T06:19:00+01:00", "2026-11-21T08:18:00+01:00"));
+        check("2h", None, ("2026-11-21T06:16:00+01:00", "2026-11-21T08:17:00+01:00"));
     }
 
     #[test]

@@ -27,7 +27,9 @@ export function milliseconds(value) {
 }
 
 export function seconds(value) {
-  if (value < 60) return `${Math.round(value)} s`;
+  const rounded = Math.round(value);
+  if (rounded < 60) return `${rounded} s`;
+  if (rounded < 600) return rounded % 60 ? `${Math.floor(rounded / 60)} m ${rounded % 60} s` : `${rounded / 60} m`;
   const minutes = Math.round(value / 60);
   if (minutes < 60) return `${minutes} m`;
   const hours = Math.floor(minutes / 60);

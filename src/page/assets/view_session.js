@@ -3,7 +3,7 @@ import { ask } from "./api.js";
 import { href, zone } from "./address.js";
 import { h } from "./dom.js";
 import * as format from "./format.js";
-import { sum } from "./view_overview.js";
+import { sum } from "./totals.js";
 
 export const ranged = false;
 /** The source of most requests, which needs no word. */

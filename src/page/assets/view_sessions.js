@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { table } from "./lists.js";
 import { emptyRange, firstRun } from "./states.js";
-import { sum } from "./view_overview.js";
+import { sum } from "./totals.js";
 
 export const ranged = true;
 export const title = () => "Sessions";

@@ -58,6 +58,26 @@ export async function every_view_shows_what_there_is({ open, go, settled, report
   assert.match(health, /History since/);
 }
 
+export async function imported_usage_is_told_apart({ open, go, settled, report }) {
+  const page = await open();
+  await go(page, "/?since=365d");
+  const { imported_cost_usd: imported, cost_usd: all } = report.total;
+  assert.ok(imported > 0 && imported < all, `${imported} of ${all}`);
+  const note = await page.locator(".footnotes p", { hasText: "Imported from transcripts" }).innerText();
+  assert.ok(note.includes(`$${imported.toFixed(2)}`), note);
+  assert.equal((await kpi(page, "Cost, list price")).replaceAll(",", ""), `$${all.toFixed(2)}`);
+  const long_ago = new Date(Date.now() - 70 * 86_400_000).toISOString().slice(0, 10);
+  await go(page, `/sessions?since=365d&until=${long_ago}`);
+  await page.getByRole("button", { name: "Session" }).click();
+  await page.locator("tbody tr").first().locator("a").click();
+  await page.locator(".turn").first().waitFor();
+  await settled(page);
+  assert.equal(await text(page, ".heading .tag"), "imported");
+  assert.doesNotMatch(await text(page, ".turn-head .amount"), /no price/);
+  await go(page, "/");
+  assert.equal(await page.locator(".footnotes p", { hasText: "Imported" }).count(), 0, "none in the last 30 days");
+}
+
 export async function the_table_has_the_numbers_of_the_chart({ open, go, report }) {
   const page = await open();
   await go(page);
