@@ -17,6 +17,7 @@ pub mod claude;
 pub mod config;
 pub mod connect;
 pub mod disconnect;
+pub mod import;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -57,6 +58,8 @@ pub enum Command {
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
     Report(report::Args),
+    /// Take in past usage, from the transcripts that Claude Code keeps
+    Import(import::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -109,6 +112,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Agent(args) => agent::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
+        Command::Import(args) => import::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),
