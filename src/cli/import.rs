@@ -66,7 +66,7 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     };
     if let Some(missing) = args.paths.iter().find(|path| !path.exists()) {
         let remedy = "name a transcript, or a folder with transcripts";
-        return failed(args, &format!("{} does not exist; {remedy}", missing.display()));
+        return Ok(failed(args, &format!("{} does not exist; {remedy}", missing.display())));
     }
     let roots = if args.paths.is_empty() {
         find::roots(&paths.home, std::env::var_os(find::VARIABLE))
@@ -101,7 +101,7 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     bar.finish_and_clear();
     let summary = match summary {
         Ok(summary) => summary,
-        Err(error) => return failed(args, &error.to_string()),
+        Err(error) => return Ok(failed(args, &error.to_string())),
     };
     if args.json {
         say(&document(args, &options, &summary).to_string());
@@ -112,12 +112,12 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
 }
 
 /// One JSON document all the same, if that was asked for.
-fn failed(args: &Args, what: &str) -> anyhow::Result<Exit> {
+fn failed(args: &Args, what: &str) -> Exit {
     if args.json {
         say(&json!({ "schema": SCHEMA, "error": what }).to_string());
     }
     eprintln!("ccotel: {what}");
-    Ok(Exit::Failed)
+    Exit::Failed
 }
 
 fn no_progress() -> bool {

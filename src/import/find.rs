@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 /// Folders in folders. Claude Code makes four.
 const DEPTH_MAX: usize = 12;
@@ -20,6 +21,8 @@ pub struct Found {
     pub path: PathBuf,
     pub bytes: u64,
     pub modified_ms: i64,
+    /// Where the file system knows it; else the same as `modified_ms`.
+    created_ms: i64,
 }
 
 /// The folders that Claude Code's own rules give, those that exist.
@@ -39,14 +42,14 @@ pub fn roots(home: &Path, variable: Option<OsString>) -> Vec<PathBuf> {
     unique.into_iter().collect()
 }
 
-/// All transcripts at or below these, those changed first before the others: a fork then follows
-/// what it was copied from. What cannot be looked at is handed to `unreadable`.
+/// All transcripts at or below these, those made first before the others: a fork then follows what it
+/// was copied from. What cannot be looked at is handed to `unreadable`.
 pub fn transcripts(roots: &[PathBuf], mut unreadable: impl FnMut(&Path, &io::Error)) -> Vec<Found> {
     let mut found = Vec::new();
     for root in roots {
         walk(root, 0, &mut found, &mut unreadable);
     }
-    found.sort_by(|one, other| (one.modified_ms, &one.path).cmp(&(other.modified_ms, &other.path)));
+    found.sort_by(|one, other| (one.created_ms, &one.path).cmp(&(other.created_ms, &other.path)));
     found.dedup_by(|one, other| one.path == other.path);
     found
 }
@@ -77,10 +80,16 @@ fn walk(
     let is_transcript =
         depth == 0 || path.extension().is_some_and(|extension| extension == "jsonl");
     if metadata.is_file() && is_transcript && found.len() < FILES_MAX {
+        let modified_ms = metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000;
+        let created = metadata.created().ok();
+        let created = created.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let created_ms = created.and_then(|time| i64::try_from(time.as_millis()).ok());
         found.push(Found {
             path: path.to_path_buf(),
             bytes: metadata.len(),
-            modified_ms: metadata.mtime() * 1000 + metadata.mtime_nsec() / 1_000_000,
+            modified_ms,
+            // A copied folder is younger than what is in it.
+            created_ms: created_ms.map_or(modified_ms, |created| created.min(modified_ms)),
         });
     }
 }

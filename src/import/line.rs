@@ -76,7 +76,17 @@ pub struct Line<'l> {
 #[serde(default)]
 pub struct Progress<'l> {
     #[serde(borrow)]
-    pub message: Object<Box<Line<'l>>>,
+    pub message: Object<Inner<'l>>,
+}
+
+/// A line in a line.
+#[derive(Default)]
+pub struct Inner<'l>(pub Option<Box<Line<'l>>>);
+
+impl<'de: 'l, 'l> Deserialize<'de> for Inner<'l> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Line::deserialize(deserializer).map(|line| Self(Some(Box::new(line))))
+    }
 }
 
 #[derive(Deserialize, Default)]

@@ -200,8 +200,9 @@ impl Transcript {
 }
 
 /// The copied line, with its parent's session and place.
-fn inner<'l>(outer: Line<'l>) -> Line<'l> {
-    let mut line = *outer.data.message.0;
+fn inner<'l>(mut outer: Line<'l>) -> Line<'l> {
+    let Some(inside) = outer.data.message.0.0.take() else { return outer };
+    let mut line = *inside;
     let fill = |own: &mut Text<'l>, parents: Text<'l>| {
         if own.as_str().is_none() {
             *own = parents;

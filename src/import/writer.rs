@@ -103,19 +103,15 @@ impl Writer {
                 context.summary.skipped.too_old += 1;
                 continue;
             }
-            match self.batch.places.get(&item.key) {
-                Some(place) => {
-                    let known = &mut self.batch.items[*place];
-                    // The lines of one answer are no copies.
-                    if !matches!(item.kind, ItemKind::Answer(_)) {
-                        context.summary.skipped.known += 1;
-                    }
-                    known.merge(item);
+            if let Some(place) = self.batch.places.get(&item.key) {
+                // The lines of one answer are no copies.
+                if !matches!(item.kind, ItemKind::Answer(_)) {
+                    context.summary.skipped.known += 1;
                 }
-                None => {
-                    self.batch.places.insert(item.key, self.batch.items.len());
-                    self.batch.items.push(item);
-                }
+                self.batch.items[*place].merge(item);
+            } else {
+                self.batch.places.insert(item.key, self.batch.items.len());
+                self.batch.items.push(item);
             }
         }
         if self.batch.items.len() >= BATCH_ITEMS || self.batch.files.len() >= BATCH_FILES {
