@@ -3,15 +3,15 @@
 //! Amounts are what its events say. A session whose first part was imported and whose later part was
 //! recorded is one row.
 
-use std::collections::HashMap;
-
 use rusqlite::{OptionalExtension, Row};
 
 use super::facets::{FacetText, Facets};
 use super::groups::Matcher;
 use super::history::file::{HistoryFile, Origin};
+use super::history::intern::NONE;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
+use super::ids::IdMap;
 use super::question::Filter;
 use super::row::Facts;
 use super::time::MinuteRange;
@@ -55,22 +55,22 @@ pub fn list(
     filters: &[Filter],
     limit: usize,
 ) -> Result<Vec<Session>, HistoryError> {
-    let mut sums: HashMap<i64, Sum> = HashMap::new();
+    let mut sums: IdMap<i64, Sum> = IdMap::default();
     for (index, file) in history.files().iter().enumerate() {
-        let mut of_file: HashMap<i64, Sum> = HashMap::new();
+        let mut of_file: IdMap<i64, Sum> = IdMap::default();
         let mut matcher = Matcher::new(file, filters)?;
-        file.activity(&[range.start..range.end], true, |_, row| {
-            if row.session == 0 || !matcher.passes(row.session, row.facet)? {
+        file.activity(&[range.start..range.end], |_, session, facet, activity| {
+            if session == NONE || !matcher.passes(session, facet)? {
                 return Ok(());
             }
-            let sum = of_file.entry(row.session).or_default();
-            sum.facts.add_events(row);
-            sum.facts.add_usage(&row.usage, 1.0);
-            // A row of tools only says less of what the session is about than one of requests.
-            let weight = row.usage.cost_usd + f64::from(u8::from(row.requests > 0)) * 1e-9;
-            match sum.facets.iter_mut().find(|(_, facet, _)| *facet == row.facet) {
+            let sum = of_file.entry(session).or_default();
+            sum.facts.add_events(activity);
+            sum.facts.add_usage(activity, 1.0);
+            // One of tools says less of what the session is about than one of requests.
+            let weight = activity.cost_usd + f64::from(u8::from(activity.requests > 0)) * 1e-9;
+            match sum.facets.iter_mut().find(|(_, known, _)| *known == facet) {
                 Some((_, _, known)) => *known += weight,
-                None => sum.facets.push((index, row.facet, weight)),
+                None => sum.facets.push((index, facet, weight)),
             }
             Ok(())
         })?;
@@ -159,7 +159,7 @@ impl Sum {
 
 fn newest(
     history: &History,
-    sums: HashMap<i64, Sum>,
+    sums: IdMap<i64, Sum>,
     limit: usize,
 ) -> Result<Vec<Session>, HistoryError> {
     let files = history.files();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::facets::Facets;
 use super::groups::Matcher;
 use super::history::durations::{Duration, Kind};
+use super::history::file::FacetColumn;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
 use super::latency::{self, Percentiles};
@@ -31,24 +32,23 @@ pub fn list(
     for file in history.files() {
         let mut facets = Facets::new(file)?;
         let mut matcher = Matcher::new(file, filters)?;
-        file.activity(&[range.start..range.end], true, |_, row| {
-            let usage = &row.usage;
-            if usage.tool_calls + usage.tool_rejections == 0
-                || !matcher.passes(row.session, row.facet)?
+        file.activity(&[range.start..range.end], |_, session, facet, activity| {
+            if activity.tool_calls + activity.tool_rejections == 0
+                || !matcher.passes(session, facet)?
             {
                 return Ok(());
             }
-            if let Some(name) = &facets.text(row.facet)?.tool {
+            if let Some(name) = &facets.text(facet)?.tool {
                 let (tool, _) = tools.entry(name.clone()).or_default();
-                tool.calls += usage.tool_calls;
-                tool.failures += usage.tool_failures;
-                tool.rejections += usage.tool_rejections;
+                tool.calls += activity.tool_calls;
+                tool.failures += activity.tool_failures;
+                tool.rejections += activity.tool_rejections;
             }
             Ok(())
         })?;
-        for (facet, duration) in latency::by_facet(file, range, filters, Kind::Tool)? {
-            let text = facets.text(facet).map_err(|error| file.error(&error))?;
-            if let Some((_, known)) = text.tool.as_ref().and_then(|name| tools.get_mut(name)) {
+        let wanted = (Kind::Tool, FacetColumn::Tool);
+        for (tool, duration) in latency::by(file, range, filters, wanted)? {
+            if let Some((_, known)) = tool.and_then(|name| tools.get_mut(&name)) {
                 known.merge(&duration);
             }
         }
