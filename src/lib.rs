@@ -9,6 +9,7 @@ pub mod config;
 pub mod deliver;
 pub mod demo;
 pub mod exit;
+pub mod import;
 pub mod launch;
 pub mod page;
 pub mod paths;

@@ -19,6 +19,7 @@ pub mod connect;
 pub mod demo;
 pub mod disconnect;
 pub mod open;
+pub mod import;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -64,6 +65,8 @@ pub enum Command {
     Demo(demo::Args),
     /// The local page: cost, sessions, tools, models and health, in the browser
     Open(open::Args),
+    /// Take in past usage, from the transcripts that Claude Code keeps
+    Import(import::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -118,6 +121,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Report(args) => report::run(args, cli.no_color),
         Command::Demo(args) => demo::run(args, cli.no_color),
         Command::Open(args) => open::run(args),
+        Command::Import(args) => import::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),
