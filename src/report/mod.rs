@@ -14,6 +14,7 @@ pub mod groups;
 pub mod history;
 pub mod json;
 pub mod latency;
+pub mod live;
 pub mod models;
 pub mod prompts;
 pub mod question;

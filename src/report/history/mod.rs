@@ -17,6 +17,7 @@ pub mod prompt_usage;
 pub mod reader;
 pub mod schema;
 pub mod sink;
+pub mod version;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
