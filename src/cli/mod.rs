@@ -22,6 +22,7 @@ pub mod report;
 pub mod retry;
 pub mod status;
 pub mod tags;
+pub mod top;
 mod usage;
 
 /// Claude Code, counted: what it costs and does, by project and team
@@ -57,6 +58,8 @@ pub enum Command {
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
     Report(report::Args),
+    /// Sessions as they run: what they do, and what it costs
+    Top(top::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -109,6 +112,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Agent(args) => agent::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
+        Command::Top(args) => top::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),
