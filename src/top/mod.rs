@@ -90,7 +90,7 @@ impl Top {
         let effect = self.state.key(key, sessions);
         match effect {
             Effect::Suspend => self.screen.suspend()?,
-            Effect::Redraw => self.screen.terminal.clear()?,
+            Effect::Redraw => self.screen.redraw()?,
             Effect::Nothing | Effect::Look | Effect::Quit => {}
         }
         Ok(effect)

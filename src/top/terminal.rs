@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
 use ratatui::backend::TermionBackend;
+use ratatui::layout::{Position, Rect};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
@@ -108,7 +109,14 @@ impl Screen {
     /// After a stop, whoever was in front meanwhile has left their own modes and text.
     pub fn take_again(&mut self) -> std::io::Result<()> {
         take()?;
-        self.terminal.clear()
+        self.redraw()
+    }
+
+    /// Nothing of what is on the screen can be relied on. (Not `Terminal::clear`: it asks the terminal
+    /// where its cursor is, and takes keys for the answer.)
+    pub fn redraw(&mut self) -> std::io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     fn poll(&self, limit: Duration) -> std::io::Result<Ready> {

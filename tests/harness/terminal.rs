@@ -84,6 +84,7 @@ impl Terminal {
         let parser = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
         let screen = parser.screen();
         let (rows, columns) = screen.size();
+        let (rows, columns) = (rows.get(), columns.get());
         let mut cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
         cells.any(|(row, column)| {
             screen.cell(row, column).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default)

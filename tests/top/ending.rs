@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ccotel::top::terminal::Screen;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process_group};
 use rustix::termios::Termios;
 
 use crate::harness::cases::Case;
@@ -32,7 +32,9 @@ pub fn cases() -> Vec<Case> {
 /// leave takes them along.
 fn and_then_wait(command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", r#"echo before; "$@"; echo "ended with $?"; read -r line"#, "sh"]);
+    // Traps are the shell's own; what it starts has none.
+    let script = r#"trap : TERM HUP INT; echo before; "$@"; echo "ended with $?"; read -r line"#;
+    shell.args(["-c", script, "sh"]);
     shell.arg(command.get_program()).args(command.get_args()).env_clear();
     if let Some(directory) = command.get_current_dir() {
         shell.current_dir(directory);
@@ -81,21 +83,12 @@ fn by_keys() -> Result<()> {
 
 fn by_signals() -> Result<()> {
     let sandbox = with_rich_session()?;
-    for signal in ["TERM", "HUP", "INT"] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let (terminal, before) = started(&sandbox)?;
-        let pid = terminal.foreground()?;
-        rustix::process::kill_process(pid, named(signal))?;
-        is_as_before(&terminal, &before, "0").with_context(|| signal.to_owned())?;
+        kill_process_group(terminal.foreground()?, signal)?;
+        is_as_before(&terminal, &before, "0").with_context(|| format!("{signal:?}"))?;
     }
     Ok(())
-}
-
-fn named(signal: &str) -> Signal {
-    match signal {
-        "TERM" => Signal::TERM,
-        "HUP" => Signal::HUP,
-        _ => Signal::INT,
-    }
 }
 
 fn by_panic() -> Result<()> {

@@ -98,8 +98,10 @@ fn sorts() -> Result<()> {
     terminal.type_text("?")?;
     terminal
         .wait_for("the help", |screen| screen.contains("TOK/MIN") && screen.contains("Ctrl-Z"))?;
-    terminal.type_text("x")?;
-    terminal.wait_for("the table again", |screen| !screen.contains("Ctrl-Z"))
+    terminal.type_text("x\x0c")?;
+    terminal.wait_for("the table again", |screen| {
+        screen.contains("MODEL▼") && !screen.contains("Ctrl-Z")
+    })
 }
 
 /// The amounts in the lines of sessions.
