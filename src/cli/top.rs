@@ -31,7 +31,7 @@ pub struct Args {
 pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
     if args.json {
-        return print(&paths, args.all);
+        return Ok(print(&paths, args.all));
     }
     if let Some(why) = not_drawable() {
         eprintln!("ccotel: {why}; `ccotel top --json` prints a snapshot, `ccotel report` a table");
@@ -59,7 +59,7 @@ fn asked_for_no_colour() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-fn print(paths: &Paths, all: bool) -> anyhow::Result<Exit> {
+fn print(paths: &Paths, all: bool) -> Exit {
     control::sync(paths);
     let status: Status = status::gather(paths);
     let (now, mut shown) = (Zoned::now(), Shown::default());
@@ -68,5 +68,5 @@ fn print(paths: &Paths, all: bool) -> anyhow::Result<Exit> {
     let failed = source.has_failed();
     let problem = shown.problem.as_deref().filter(|_| failed);
     say(&json::document(shown.live.as_ref(), &status, problem, &now).to_string());
-    Ok(if failed { Exit::Failed } else { Exit::Done })
+    if failed { Exit::Failed } else { Exit::Done }
 }

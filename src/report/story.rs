@@ -111,7 +111,9 @@ pub fn since(
             by_session.entry(id.unwrap_or_default()).or_default().push(entry);
         }
     }
-    by_session.values_mut().for_each(|entries| sort(entries));
+    for entries in by_session.values_mut() {
+        sort(entries);
+    }
     Ok(by_session)
 }
 

@@ -18,7 +18,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 pub use theme::Theme;
 
 use super::shown::Shown;
-use super::state::{State, View};
+use super::state::{Over, State, View};
 use crate::config::problem::printable;
 
 /// From here on there is room for panels at the head.
@@ -48,7 +48,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &mut State, shown: &Shown, now: &Zoned
     head::draw(frame, head, shown, now, theme);
     draw_body(frame, body, state, shown, now, theme);
     foot::draw(frame, foot, state, theme);
-    if state.help {
+    if state.over == Over::Help {
         help::draw(frame, body, theme);
     }
 }

@@ -22,10 +22,12 @@ impl Column {
     const ALL: [Self; 7] =
         [Self::Project, Self::Model, Self::Cost, Self::Rate, Self::Context, Self::Heard, Self::Age];
 
+    #[must_use]
     pub fn next(self) -> Self {
         Self::ALL[(self.place() + 1) % Self::ALL.len()]
     }
 
+    #[must_use]
     pub fn previous(self) -> Self {
         Self::ALL[(self.place() + Self::ALL.len() - 1) % Self::ALL.len()]
     }

@@ -36,17 +36,26 @@ pub enum View {
     Detail,
 }
 
+/// What takes the keys before the view does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    #[default]
+    Nothing,
+    Help,
+    /// The filter is being typed.
+    Filter,
+}
+
 #[derive(Clone, Debug)]
 pub struct State {
     pub view: View,
-    pub help: bool,
+    pub over: Over,
     pub column: Column,
     /// Against the column's own direction.
     pub reversed: bool,
     /// Also today's sessions that are not active any more.
     pub all: bool,
     pub filter: String,
-    pub typing: bool,
     /// By id, so that it stays when rows move.
     pub selected: Option<String>,
     /// Lines above the end of the story; 0 follows what is new.
@@ -60,12 +69,11 @@ impl Default for State {
     fn default() -> Self {
         Self {
             view: View::Table,
-            help: false,
+            over: Over::Nothing,
             column: Column::Cost,
             reversed: false,
             all: false,
             filter: String::new(),
-            typing: false,
             selected: None,
             scrolled: 0,
             page: PAGE_LINES,
@@ -108,17 +116,13 @@ impl State {
             Key::Ctrl('l') => return Effect::Redraw,
             _ => {}
         }
-        if self.help {
-            self.help = false;
-            return Effect::Nothing;
-        }
-        if self.typing {
-            self.type_filter(key);
-            self.arrived(sessions);
-            return Effect::Nothing;
-        }
-        match (key, &self.view) {
-            (Key::Letter('?' | 'h'), _) => self.help = true,
+        match (self.over, &self.view) {
+            (Over::Help, _) => self.over = Over::Nothing,
+            (Over::Filter, _) => {
+                self.type_filter(key);
+                self.arrived(sessions);
+            }
+            _ if matches!(key, Key::Letter('?' | 'h')) => self.over = Over::Help,
             (_, View::Table) => return self.key_in_table(key, sessions),
             (_, View::Detail) => return self.key_in_detail(key, sessions),
         }
@@ -132,7 +136,7 @@ impl State {
             Key::Letter('s' | '>') | Key::Right => self.column = self.column.next(),
             Key::Letter('<') | Key::Left => self.column = self.column.previous(),
             Key::Letter('r') => self.reversed = !self.reversed,
-            Key::Letter('/') => self.typing = true,
+            Key::Letter('/') => self.over = Over::Filter,
             Key::Letter('a') => {
                 self.all = !self.all;
                 return Effect::Look;
@@ -188,9 +192,9 @@ impl State {
         match key {
             Key::Escape => {
                 self.filter.clear();
-                self.typing = false;
+                self.over = Over::Nothing;
             }
-            Key::Enter => self.typing = false,
+            Key::Enter => self.over = Over::Nothing,
             Key::Backspace => {
                 self.filter.pop();
             }

@@ -24,6 +24,7 @@ pub struct Windows(HashMap<(String, Option<String>), HashSet<i64>>);
 
 impl Windows {
     pub fn new(history: &History, range: MinuteRange) -> Result<Self, HistoryError> {
+        let minutes = range.start..range.end;
         let mut windows = Self::default();
         for file in history.files().iter().filter(|file| file.origin() == Origin::Recorded) {
             let models = file.series_label("model")?;
@@ -36,7 +37,7 @@ impl Windows {
                 .map(|(series, _)| series)
                 .collect();
             let mut used = HashSet::new();
-            file.counters(&[range.start..range.end], |_, series, value| {
+            file.counters(std::slice::from_ref(&minutes), |_, series, value| {
                 if value > 0.0 && counted.contains(&series) {
                     used.insert(series);
                 }

@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::super::state::State;
-use super::table::{age, short_model};
+use super::table::{age, doing_style, short_model};
 use super::{Theme, clean, cut, fitting, say};
 use crate::report::live::{Live, LiveSession};
 use crate::report::row::Tokens;
@@ -53,8 +53,10 @@ fn draw_head(
     theme: Theme,
 ) {
     let mut names = vec![vec![Span::raw(" "), strong(session.project.as_deref(), theme)]];
-    let doing = current.map(|one| one.doing.words()).unwrap_or_else(|| "not active".into());
-    names.push(vec![Span::styled(doing, theme.busy())]);
+    names.push(vec![match current.filter(|one| one.active) {
+        Some(one) => Span::styled(clean(&one.doing.words()), doing_style(&one.doing, theme)),
+        None => Span::styled("not active", theme.dim()),
+    }]);
     let model =
         current.and_then(|one| one.model.clone()).or_else(|| session.models.first().cloned());
     names.extend(model.map(|model| vec![Span::raw(short_model(&clean(&model)))]));
@@ -195,7 +197,7 @@ fn told_of(entry: &Entry, width: u16, theme: Theme) -> Told {
             let more =
                 if failed { error_type.clone().unwrap_or("failed".into()) } else { String::new() };
             let style = if failed { theme.warning() } else { theme.busy() };
-            (name(tool), style, more, *duration_ms, None)
+            (name(tool.as_deref()), style, more, *duration_ms, None)
         }
         What::Decision { tool, accepted, source, .. } => {
             let more = match (accepted, source.as_deref()) {
@@ -205,14 +207,14 @@ fn told_of(entry: &Entry, width: u16, theme: Theme) -> Told {
                 (_, None) => "refused".into(),
             };
             let style = if *accepted == Some(true) { theme.busy() } else { theme.warning() };
-            (name(tool), style, more, None, None)
+            (name(tool.as_deref()), style, more, None, None)
         }
     };
     Told { what: clean(&what), style, more: clean(&more), duration_ms, cost_usd }
 }
 
-fn name(tool: &Option<String>) -> String {
-    tool.clone().unwrap_or_else(|| "tool".into())
+fn name(tool: Option<&str>) -> String {
+    tool.unwrap_or("tool").to_owned()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "tokens of one request")]

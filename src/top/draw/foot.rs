@@ -4,11 +4,15 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::super::state::{State, View};
+use super::super::state::{Over, State, View};
 use super::{Theme, fitting};
 
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
-    let line = if state.typing { typed(state, theme) } else { keys(state, area.width, theme) };
+    let line = if state.over == Over::Filter {
+        typed(state, theme)
+    } else {
+        keys(state, area.width, theme)
+    };
     frame.render_widget(line, area);
 }
 

@@ -16,6 +16,9 @@ use crate::report::table::{money, tokens};
 /// Lines of the panels: a border, four lines, a border.
 pub const PANEL_LINES: u16 = 6;
 
+/// A backlog that is older than this is told, though the destination is in order.
+const WAITING_SECONDS: f64 = 60.0;
+
 type Part = Vec<Span<'static>>;
 
 pub fn draw(frame: &mut Frame<'_>, area: Rect, shown: &Shown, now: &Zoned, theme: Theme) {
@@ -130,7 +133,9 @@ fn destination_part(destination: &Destination, theme: Theme) -> Part {
     let mut part =
         vec![Span::raw(format!("{} ", clean(&destination.name))), Span::styled(clean(word), style)];
     let backlog = &destination.backlog;
-    if backlog.records > 0 && destination.state != "ok" {
+    // What came a moment ago is on its way.
+    let waits = backlog.oldest_seconds >= WAITING_SECONDS || style != theme.good();
+    if backlog.records > 0 && waits {
         let since = seconds_words(backlog.oldest_seconds);
         let words = format!(", {} waiting for {since}", count(backlog.records));
         part.push(Span::styled(words, theme.dim()));

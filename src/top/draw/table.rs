@@ -16,6 +16,9 @@ use crate::report::table::{duration, money, tokens};
 /// A wider screen has a blank column on both sides of the table.
 const MARGIN_FROM: u16 = 40;
 
+/// Of a tool's name, so that there is room for how long it has been running.
+const TOOL_WIDTH: usize = 9;
+
 /// How full a context is when it is worth a look, and when Claude Code is about to compact it.
 const CONTEXT_FULL: [f64; 2] = [0.6, 0.8];
 
@@ -66,7 +69,7 @@ const SHAPES: [Shape; 13] = [
     })
     .right(),
     Shape::new("CONTEXT", Constraint::Length(10), 50, Some(Column::Context), context).right(),
-    Shape::new("DOING", Constraint::Length(14), 34, None, doing),
+    Shape::new("DOING", Constraint::Length(15), 34, None, doing),
     Shape::new(
         "HEARD",
         Constraint::Length(7),
@@ -199,13 +202,20 @@ fn context(session: &LiveSession, _: i64, theme: Theme) -> (String, Style) {
 
 fn doing(session: &LiveSession, now_ms: i64, theme: Theme) -> (String, Style) {
     let words = session.doing.words();
-    match &session.doing {
+    let words = match &session.doing {
         Doing::Tool { since_ms, .. } => {
-            (format!("{} {}", cut(&words, 8), age(now_ms, *since_ms)), theme.busy())
+            format!("{} {}", cut(&words, TOOL_WIDTH), age(now_ms, *since_ms))
         }
-        Doing::Thinking { .. } => (words, theme.busy()),
-        Doing::Failed { .. } => (words, theme.bad()),
-        Doing::Ended { .. } | Doing::Idle => (words, theme.dim()),
+        _ => words,
+    };
+    (words, doing_style(&session.doing, theme))
+}
+
+pub fn doing_style(doing: &Doing, theme: Theme) -> Style {
+    match doing {
+        Doing::Tool { .. } | Doing::Thinking { .. } => theme.busy(),
+        Doing::Failed { .. } => theme.bad(),
+        Doing::Ended { .. } | Doing::Idle => theme.dim(),
     }
 }
 

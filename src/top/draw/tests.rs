@@ -221,7 +221,7 @@ fn the_table_at_40_by_10() {
 #[test]
 fn the_help_at_80_by_24() {
     let shown = shown();
-    let mut state = State { help: true, ..arrived(&shown) };
+    let mut state = State { over: Over::Help, ..arrived(&shown) };
     insta::assert_snapshot!(screen(&mut state, &shown, 80, 24));
 }
 
@@ -277,8 +277,8 @@ fn no_size_is_too_small_or_too_large() {
     {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         for view in [View::Table, View::Detail] {
-            for help in [false, true] {
-                let mut state = State { view: view.clone(), help, ..arrived(&shown) };
+            for over in [Over::Nothing, Over::Help, Over::Filter] {
+                let mut state = State { view: view.clone(), over, ..arrived(&shown) };
                 let theme = Theme { colour: true };
                 terminal.draw(|frame| draw(frame, &mut state, &shown, &now(), theme)).unwrap();
             }

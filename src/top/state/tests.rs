@@ -112,9 +112,9 @@ fn quitting_is_possible_from_everywhere() {
 fn any_key_leaves_the_help_and_does_nothing_else() {
     let (mut state, sessions) = looking();
     press(&mut state, &sessions, &letters("?"));
-    assert!(state.help);
+    assert_eq!(state.over, Over::Help);
     assert_eq!(press(&mut state, &sessions, &letters("q")), Effect::Nothing);
-    assert!(!state.help);
+    assert_eq!(state.over, Over::Nothing);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_filter_is_typed_kept_and_dropped() {
     press(&mut state, &sessions, &letters("infraq"));
     assert_eq!(ids(&state, &sessions), "", "q is a letter here");
     press(&mut state, &sessions, &[Key::Backspace, Key::Enter]);
-    assert_eq!((ids(&state, &sessions), state.typing), ("c".into(), false));
+    assert_eq!((ids(&state, &sessions), state.over), ("c".into(), Over::Nothing));
     assert_eq!(state.selected.as_deref(), Some("c"));
     assert_eq!(press(&mut state, &sessions, &[Key::Escape]), Effect::Nothing, "it was the filter");
     assert_eq!(ids(&state, &sessions), "bca");
@@ -134,7 +134,7 @@ fn a_filter_is_typed_kept_and_dropped() {
     press(&mut state, &sessions, &letters(&"x".repeat(1000)));
     assert_eq!(state.filter.len(), FILTER_LETTERS_MAX);
     press(&mut state, &sessions, &[Key::Ctrl('u')]);
-    assert_eq!((&*state.filter, state.typing), ("", true));
+    assert_eq!((&*state.filter, state.over), ("", Over::Filter));
 }
 
 #[test]
