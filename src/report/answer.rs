@@ -128,32 +128,32 @@ impl Sums {
         };
         let imported = file.origin() == Origin::Imported;
         let mut seen = Seen::default();
-        file.activity(ranges, usage != Usage::Counted, |bucket, row| {
-            let is_session = row.prompts + row.requests > 0;
-            if !is_session && row.errors == 0 && !have_tool {
+        file.activity(ranges, |bucket, session, facet, activity| {
+            let is_session = activity.prompts + activity.requests > 0;
+            if !is_session && activity.errors == 0 && !have_tool {
                 return Ok(());
             }
-            let Some(placed) = known.place(&mut self.groups, row.session, row.facet)? else {
+            let Some(placed) = known.place(&mut self.groups, session, facet)? else {
                 return Ok(());
             };
             let cell = self.cells.entry((bucket, placed.group)).or_default();
-            cell.add_events(row);
+            cell.add_events(activity);
             if usage != Usage::Counted {
-                cell.add_usage(&row.usage, 1.0);
+                cell.add_usage(activity, 1.0);
             }
             if imported {
-                cell.imported_cost_usd += row.usage.cost_usd;
-                self.imported.add_events(row);
-                self.imported.add_usage(&row.usage, 1.0);
+                cell.imported_cost_usd += activity.cost_usd;
+                self.imported.add_events(activity);
+                self.imported.add_usage(activity, 1.0);
             }
-            if usage == Usage::Shared && row.requests > 0 {
-                self.cells.entry((bucket, placed.counted)).or_default().add_usage(&row.usage, -1.0);
+            if usage == Usage::Shared && activity.requests > 0 {
+                self.cells.entry((bucket, placed.counted)).or_default().add_usage(activity, -1.0);
             }
-            if row.session != 0 && is_session {
-                seen.total.insert(row.session);
+            if session != 0 && is_session {
+                seen.total.insert(session);
             }
-            if row.session != 0 && (is_session || (have_tool && row.usage.tool_calls > 0)) {
-                seen.places.insert((bucket, placed.group, row.session));
+            if session != 0 && (is_session || (have_tool && activity.tool_calls > 0)) {
+                seen.places.insert((bucket, placed.group, session));
             }
             Ok(())
         })?;

@@ -262,8 +262,8 @@ impl Recent {
         let costs = self.costs().filter(|(time_ms, _)| *time_ms > since_ms);
         #[expect(clippy::cast_precision_loss, reason = "minutes of an hour")]
         let hours = BURN_MINUTES as f64 / 60.0;
-        // Of nothing, the sum of floats is -0.
-        costs.map(|(_, usd)| usd).sum::<f64>().max(0.0) / hours
+        // Of nothing, `sum` would make -0.
+        costs.fold(0.0, |sum, (_, usd)| sum + usd) / hours
     }
 
     fn course_usd(&self, at_ms: i64) -> Vec<f64> {
@@ -277,3 +277,6 @@ impl Recent {
         course_usd
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What an answer is made of.
 
 use super::groups::Key;
-use super::history::file::{ActivityRow, Usage};
+use super::history::packs::Activity;
 
 /// The keys of facts in JSON.
 pub const KEYS: [&str; 16] = [
@@ -132,12 +132,12 @@ impl Facts {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "tokens of one row are far below 2^53")]
-    pub fn add_usage(&mut self, usage: &Usage, sign: f64) {
-        self.cost_usd += sign * usage.cost_usd;
-        self.tokens.input += sign * usage.input_tokens as f64;
-        self.tokens.output += sign * usage.output_tokens as f64;
-        self.tokens.cache_read += sign * usage.cache_read_tokens as f64;
-        self.tokens.cache_creation += sign * usage.cache_creation_tokens as f64;
+    pub fn add_usage(&mut self, activity: &Activity, sign: f64) {
+        self.cost_usd += sign * activity.cost_usd;
+        self.tokens.input += sign * activity.input_tokens as f64;
+        self.tokens.output += sign * activity.output_tokens as f64;
+        self.tokens.cache_read += sign * activity.cache_read_tokens as f64;
+        self.tokens.cache_creation += sign * activity.cache_creation_tokens as f64;
     }
 
     /// Adds everything but sessions.
@@ -157,14 +157,14 @@ impl Facts {
     }
 
     /// Adds what events add up to, but neither cost and tokens nor sessions.
-    pub fn add_events(&mut self, row: &ActivityRow) {
-        self.prompts += row.prompts;
-        self.requests += row.requests;
-        self.errors += row.errors;
-        self.unpriced_requests += row.unpriced_requests;
-        self.tool_calls += row.usage.tool_calls;
-        self.tool_failures += row.usage.tool_failures;
-        self.tool_rejections += row.usage.tool_rejections;
+    pub fn add_events(&mut self, activity: &Activity) {
+        self.prompts += activity.prompts;
+        self.requests += activity.requests;
+        self.errors += activity.errors;
+        self.unpriced_requests += activity.unpriced_requests;
+        self.tool_calls += activity.tool_calls;
+        self.tool_failures += activity.tool_failures;
+        self.tool_rejections += activity.tool_rejections;
     }
 
     fn amounts(&mut self) -> [&mut f64; 11] {

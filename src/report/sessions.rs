@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Row};
 use super::facets::{FacetText, Facets};
 use super::groups::Matcher;
 use super::history::file::{HistoryFile, Origin};
+use super::history::intern::NONE;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
 use super::question::Filter;
@@ -59,18 +60,18 @@ pub fn list(
     for (index, file) in history.files().iter().enumerate() {
         let mut of_file: HashMap<i64, Sum> = HashMap::new();
         let mut matcher = Matcher::new(file, filters)?;
-        file.activity(&[range.start..range.end], true, |_, row| {
-            if row.session == 0 || !matcher.passes(row.session, row.facet)? {
+        file.activity(&[range.start..range.end], |_, session, facet, activity| {
+            if session == NONE || !matcher.passes(session, facet)? {
                 return Ok(());
             }
-            let sum = of_file.entry(row.session).or_default();
-            sum.facts.add_events(row);
-            sum.facts.add_usage(&row.usage, 1.0);
-            // A row of tools only says less of what the session is about than one of requests.
-            let weight = row.usage.cost_usd + f64::from(u8::from(row.requests > 0)) * 1e-9;
-            match sum.facets.iter_mut().find(|(_, facet, _)| *facet == row.facet) {
+            let sum = of_file.entry(session).or_default();
+            sum.facts.add_events(activity);
+            sum.facts.add_usage(activity, 1.0);
+            // One of tools says less of what the session is about than one of requests.
+            let weight = activity.cost_usd + f64::from(u8::from(activity.requests > 0)) * 1e-9;
+            match sum.facets.iter_mut().find(|(_, known, _)| *known == facet) {
                 Some((_, _, known)) => *known += weight,
-                None => sum.facets.push((index, row.facet, weight)),
+                None => sum.facets.push((index, facet, weight)),
             }
             Ok(())
         })?;

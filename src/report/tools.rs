@@ -31,18 +31,17 @@ pub fn list(
     for file in history.files() {
         let mut facets = Facets::new(file)?;
         let mut matcher = Matcher::new(file, filters)?;
-        file.activity(&[range.start..range.end], true, |_, row| {
-            let usage = &row.usage;
-            if usage.tool_calls + usage.tool_rejections == 0
-                || !matcher.passes(row.session, row.facet)?
+        file.activity(&[range.start..range.end], |_, session, facet, activity| {
+            if activity.tool_calls + activity.tool_rejections == 0
+                || !matcher.passes(session, facet)?
             {
                 return Ok(());
             }
-            if let Some(name) = &facets.text(row.facet)?.tool {
+            if let Some(name) = &facets.text(facet)?.tool {
                 let (tool, _) = tools.entry(name.clone()).or_default();
-                tool.calls += usage.tool_calls;
-                tool.failures += usage.tool_failures;
-                tool.rejections += usage.tool_rejections;
+                tool.calls += activity.tool_calls;
+                tool.failures += activity.tool_failures;
+                tool.rejections += activity.tool_rejections;
             }
             Ok(())
         })?;

@@ -11,6 +11,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::facts::{self, Fact, Request};
 use super::grain::Grain;
+use super::packs::{put, take};
 
 const MINUTE_MS: i64 = 60_000;
 /// Buckets an octave, as a power of 2.
@@ -144,27 +145,6 @@ fn middle_ms(bucket: u16) -> f64 {
     }
     let octave = f64::from(bucket / 8 - 1);
     (f64::from(bucket % 8) + 8.5) * octave.exp2() - 0.5
-}
-
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(u8::try_from(number & 0x7f).unwrap_or(0) | 0x80);
-        number >>= 7;
-    }
-    bytes.push(u8::try_from(number).unwrap_or(0));
-}
-
-fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..63).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// Durations of a page, by (day, facet, kind).

@@ -1,14 +1,12 @@
 //! Events as rows: one each, and their sums by session and facet.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Transaction, params};
 
 use super::durations::Durations;
 use super::facts::{Fact, Kind, Request};
-use super::grain::Grain;
 use super::intern::Interner;
 use super::prompt_usage::{PromptId, PromptUsages};
+use super::sums::ActivityPacks;
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -18,7 +16,7 @@ pub struct Events<'t> {
     transaction: &'t Transaction<'t>,
     interner: Interner<'t>,
     rows: EventRows<'t>,
-    activities: Activities,
+    activities: ActivityPacks,
     prompts: PromptUsages,
     durations: Durations,
 }
@@ -29,7 +27,7 @@ impl<'t> Events<'t> {
             transaction,
             interner: Interner::new(transaction)?,
             rows: EventRows::new(transaction)?,
-            activities: Activities::default(),
+            activities: ActivityPacks::default(),
             prompts: PromptUsages::default(),
             durations: Durations::default(),
         })
@@ -54,101 +52,6 @@ impl<'t> Events<'t> {
         self.activities.write(self.transaction)?;
         self.prompts.write(self.transaction)?;
         self.durations.write(self.transaction)
-    }
-}
-
-/// Sums of a page, by (grain, start, session, facet).
-#[derive(Debug, Default)]
-pub struct Activities(BTreeMap<(Grain, i64, i64, i64), Activity>);
-
-impl Activities {
-    pub fn add(&mut self, minute: i64, session: i64, facet: i64, kind: &Kind) {
-        for grain in Grain::ALL {
-            self.0.entry((grain, grain.floor(minute), session, facet)).or_default().add(kind);
-        }
-    }
-
-    /// Adds everything to what is there.
-    pub fn write(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let mut upsert = transaction.prepare(
-            "INSERT INTO activity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET
-           prompts = prompts + excluded.prompts,
-           requests = requests + excluded.requests,
-           errors = errors + excluded.errors,
-           tool_calls = tool_calls + excluded.tool_calls,
-           tool_failures = tool_failures + excluded.tool_failures,
-           cost_usd = cost_usd + excluded.cost_usd,
-           input_tokens = input_tokens + excluded.input_tokens,
-           output_tokens = output_tokens + excluded.output_tokens,
-           cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,
-           cache_creation_tokens = cache_creation_tokens + excluded.cache_creation_tokens,
-           unpriced_requests = unpriced_requests + excluded.unpriced_requests,
-           tool_rejections = tool_rejections + excluded.tool_rejections",
-        )?;
-        for ((grain, start, session, facet), sum) in self.0 {
-            upsert.execute(params![
-                grain.column(),
-                start,
-                session,
-                facet,
-                sum.prompts,
-                sum.requests,
-                sum.errors,
-                sum.tool_calls,
-                sum.tool_failures,
-                sum.cost_usd,
-                sum.input_tokens,
-                sum.output_tokens,
-                sum.cache_read_tokens,
-                sum.cache_creation_tokens,
-                sum.unpriced_requests,
-                sum.tool_rejections
-            ])?;
-        }
-        Ok(())
-    }
-}
-
-/// What is summed of events, in the order of the columns.
-#[derive(Clone, Copy, Debug, Default)]
-struct Activity {
-    prompts: i64,
-    requests: i64,
-    errors: i64,
-    tool_calls: i64,
-    tool_failures: i64,
-    cost_usd: f64,
-    input_tokens: i64,
-    output_tokens: i64,
-    cache_read_tokens: i64,
-    cache_creation_tokens: i64,
-    unpriced_requests: i64,
-    tool_rejections: i64,
-}
-
-impl Activity {
-    fn add(&mut self, kind: &Kind) {
-        match kind {
-            Kind::Request(request) => {
-                self.requests += 1;
-                self.cost_usd += request.cost_usd.unwrap_or(0.0);
-                self.unpriced_requests += i64::from(request.cost_usd.is_none());
-                self.input_tokens += request.input_tokens;
-                self.output_tokens += request.output_tokens;
-                self.cache_read_tokens += request.cache_read_tokens;
-                self.cache_creation_tokens += request.cache_creation_tokens;
-            }
-            Kind::Error(_) => self.errors += 1,
-            Kind::Prompt { .. } => self.prompts += 1,
-            Kind::ToolResult(result) => {
-                self.tool_calls += 1;
-                self.tool_failures += i64::from(result.success == Some(false));
-            }
-            Kind::ToolDecision(decision) => {
-                self.tool_rejections += i64::from(decision.accepted == Some(false));
-            }
-        }
     }
 }
 

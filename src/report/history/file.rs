@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, Statement};
 
 use super::grain::{Grain, pieces};
+use super::packs::{self, Activity};
 use super::schema::{self, BUSY_TIMEOUT, HistoryError, SCHEMA};
 
 /// Who wrote a file.
@@ -24,32 +25,6 @@ pub struct HistoryFile {
     path: PathBuf,
     origin: Origin,
     connection: Connection,
-}
-
-/// What events of one session and facet add up to in some stretch of time.
-#[derive(Clone, Copy, Debug)]
-pub struct ActivityRow {
-    pub session: i64,
-    pub facet: i64,
-    pub prompts: i64,
-    pub requests: i64,
-    pub errors: i64,
-    pub unpriced_requests: i64,
-    /// Of tools and cost, as far as it was asked for; else zeros.
-    pub usage: Usage,
-}
-
-/// What only some reports want, and reading costs as much as the rest.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Usage {
-    pub tool_calls: i64,
-    pub tool_failures: i64,
-    pub tool_rejections: i64,
-    pub cost_usd: f64,
-    pub input_tokens: i64,
-    pub output_tokens: i64,
-    pub cache_read_tokens: i64,
-    pub cache_creation_tokens: i64,
 }
 
 /// From an id to a text. A year has many facets and a week few: they are looked up one by one.
@@ -126,22 +101,22 @@ impl HistoryFile {
     pub fn extent(&self) -> Result<Option<Range<i64>>, HistoryError> {
         self.checked(|connection| {
             let mut extent: Option<Range<i64>> = None;
-            for table in ["counter", "activity"] {
-                for order in ["ASC", "DESC"] {
-                    let mut query = connection.prepare(&format!(
-                        "SELECT start_minute FROM {table} WHERE grain = {} ORDER BY start_minute {order} LIMIT 1",
-                        Grain::Day.column()
-                    ))?;
-                    let mut rows = query.query([])?;
-                    while let Some(row) = rows.next()? {
-                        let start: i64 = row.get(0)?;
-                        let day = start..start + Grain::Day.minutes();
-                        extent = Some(match extent {
-                            None => day,
-                            Some(known) => known.start.min(day.start)..known.end.max(day.end),
-                        });
-                    }
-                }
+            for table in ["counter_pack", "activity_pack"] {
+                let (first, last): (Option<i64>, Option<i64>) = connection.query_row(
+                    &format!(
+                        "SELECT (SELECT min(place) FROM {table} WHERE place >= ?1),
+                           (SELECT max(place) FROM {table} WHERE place >= ?1)"
+                    ),
+                    [packs::place(Grain::Day, 0)],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )?;
+                let (Some(first), Some(last)) = (first, last) else { continue };
+                let start = packs::start_minute(first);
+                let end = packs::start_minute(last) + Grain::Day.minutes();
+                extent = Some(match extent {
+                    None => start..end,
+                    Some(known) => known.start.min(start)..known.end.max(end),
+                });
             }
             Ok(extent)
         })
@@ -215,43 +190,40 @@ impl HistoryFile {
         ranges: &[Range<i64>],
         mut each: impl FnMut(usize, i64, f64),
     ) -> Result<(), HistoryError> {
-        self.checked(|connection| {
-            let mut query = connection.prepare(
-                "SELECT series_id, value FROM counter
-                 WHERE grain = ? AND start_minute >= ? AND start_minute < ?",
-            )?;
-            for (index, range) in ranges.iter().enumerate() {
-                for (grain, piece) in pieces(range.clone()) {
-                    let mut rows = query.query([grain.column(), piece.start, piece.end])?;
-                    while let Some(row) = rows.next()? {
-                        each(index, row.get(0)?, row.get(1)?);
-                    }
-                }
-            }
+        self.packs("counter_pack", ranges, |range, data| {
+            packs::read_counters(data, |series, value| each(range, series, value));
             Ok(())
         })
     }
 
-    /// Calls `each(range, row)` for what events add up to in each range of minutes; a session and
-    /// facet may come more than once. Without usage, rows that hold nothing else are left out.
+    /// Calls `each(range, session id, facet id, sums)` for what events add up to in each range of
+    /// minutes; a session and facet may come more than once.
     pub fn activity(
         &self,
         ranges: &[Range<i64>],
-        with_usage: bool,
-        mut each: impl FnMut(usize, &ActivityRow) -> rusqlite::Result<()>,
+        mut each: impl FnMut(usize, i64, i64, &Activity) -> rusqlite::Result<()>,
     ) -> Result<(), HistoryError> {
-        let (columns, condition) = if with_usage { (USAGE, "") } else { ("", WITHOUT_USAGE) };
+        self.packs("activity_pack", ranges, |range, data| {
+            packs::read_activities(data, |session, facet, sums| each(range, session, facet, sums))
+        })
+    }
+
+    fn packs(
+        &self,
+        table: &str,
+        ranges: &[Range<i64>],
+        mut each: impl FnMut(usize, &[u8]) -> rusqlite::Result<()>,
+    ) -> Result<(), HistoryError> {
         self.checked(|connection| {
-            let mut query = connection.prepare(&format!(
-                "SELECT session_id, facet_id, prompts, requests, errors, unpriced_requests {columns}
-                 FROM activity
-                 WHERE grain = ? AND start_minute >= ? AND start_minute < ? {condition}"
+            let mut query = connection.prepare_cached(&format!(
+                "SELECT data FROM {table} WHERE place >= ? AND place < ?"
             ))?;
             for (index, range) in ranges.iter().enumerate() {
                 for (grain, piece) in pieces(range.clone()) {
-                    let mut rows = query.query([grain.column(), piece.start, piece.end])?;
+                    let place = |minute| packs::place(grain, minute);
+                    let mut rows = query.query([place(piece.start), place(piece.end)])?;
                     while let Some(row) = rows.next()? {
-                        each(index, &activity_row(row, with_usage)?)?;
+                        each(index, row.get_ref(0)?.as_blob()?)?;
                     }
                 }
             }
@@ -280,33 +252,4 @@ fn error_of(path: &Path, origin: Origin, error: &rusqlite::Error) -> HistoryErro
         }
         (error, _) => error,
     }
-}
-
-const USAGE: &str = ", tool_calls, tool_failures, tool_rejections, cost_usd, input_tokens, \
-     output_tokens, cache_read_tokens, cache_creation_tokens";
-const WITHOUT_USAGE: &str = "AND prompts + requests + errors > 0";
-
-fn activity_row(row: &rusqlite::Row<'_>, with_usage: bool) -> rusqlite::Result<ActivityRow> {
-    Ok(ActivityRow {
-        session: row.get(0)?,
-        facet: row.get(1)?,
-        prompts: row.get(2)?,
-        requests: row.get(3)?,
-        errors: row.get(4)?,
-        unpriced_requests: row.get(5)?,
-        usage: if with_usage { usage(row)? } else { Usage::default() },
-    })
-}
-
-fn usage(row: &rusqlite::Row<'_>) -> rusqlite::Result<Usage> {
-    Ok(Usage {
-        tool_calls: row.get(6)?,
-        tool_failures: row.get(7)?,
-        tool_rejections: row.get(8)?,
-        cost_usd: row.get(9)?,
-        input_tokens: row.get(10)?,
-        output_tokens: row.get(11)?,
-        cache_read_tokens: row.get(12)?,
-        cache_creation_tokens: row.get(13)?,
-    })
 }

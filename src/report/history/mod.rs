@@ -13,10 +13,12 @@ pub mod facts;
 pub mod file;
 pub mod grain;
 pub mod intern;
+pub mod packs;
 pub mod prompt_usage;
 pub mod reader;
 pub mod schema;
 pub mod sink;
+pub mod sums;
 pub mod version;
 
 use std::path::PathBuf;

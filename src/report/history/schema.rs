@@ -4,9 +4,9 @@
 //! ```text
 //! cursor         how far the store has been read; in the same file, so it moves with the rows
 //! series         a counter's identity; series_label: its labels, by name
-//! counter        increments of a series, summed per minute, hour and UTC day
+//! counter_pack   increments of the series, summed per minute, hour and UTC day
 //! text, tag_set, tag, session, facet     what events have in common, once each
-//! activity       events of a (session, facet), summed per minute, hour and UTC day
+//! activity_pack  events of each (session, facet), summed per minute, hour and UTC day
 //! prompt_usage   what a prompt came to, with everything that was done for it
 //! duration       how long requests, first tokens and tools took: a histogram a UTC day and facet
 //! request, api_error, prompt, tool_result, tool_decision   one row an event
@@ -19,9 +19,9 @@
 //! last moment, and reading what lies between is quicker than keeping an index for each event.
 //!
 //! A *facet* is everything about an event that a report can group by, except its time and session.
-//! `grain` is 0 for minutes, 1 for hours, 2 for UTC days, and `start_minute` counts minutes since the
-//! epoch in all of them, so that a range of any time zone is a few coarse stretches and a few minutes
-//! at its ends ([`pieces`](super::grain::pieces)). Absent texts are id 0, which names no row: a unique
+//! A *pack* holds all sums of one minute, hour or UTC day ([`super::packs`]), so that a range of any
+//! time zone is a few coarse stretches and a few minutes at its ends
+//! ([`pieces`](super::grain::pieces)). `start_minute` counts minutes since the epoch. Absent texts are id 0, which names no row: a unique
 //! index treats every NULL as different.
 //!
 //! The file can be rebuilt from what the store keeps, so `synchronous=NORMAL` is enough: a power cut

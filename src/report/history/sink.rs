@@ -8,7 +8,7 @@
 //! not later than what was seen of the earlier install is skipped: a database that was rolled back
 //! still holds rows that are already in here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
@@ -16,7 +16,9 @@ use rusqlite::{Connection, Transaction, params};
 use super::event_rows::Events;
 use super::facts::Fact;
 use super::grain::Grain;
+use super::packs;
 use super::schema::{self, HistoryError};
+use super::sums::CounterPacks;
 use crate::record::Labels;
 use crate::store::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
 
@@ -191,7 +193,7 @@ fn add_ticks(
     ticks: &[HistoryTick],
 ) -> rusqlite::Result<()> {
     let mut ids: HashMap<i64, i64> = HashMap::new();
-    let mut sums: BTreeMap<(Grain, i64, i64), f64> = BTreeMap::new();
+    let mut sums = CounterPacks::default();
     for tick in ticks {
         if tick.row <= progress.cursors.tick {
             continue;
@@ -211,19 +213,10 @@ fn add_ticks(
                     *store_id,
                 )?),
             };
-            for grain in Grain::ALL {
-                *sums.entry((grain, grain.floor(minute), id)).or_default() += increment;
-            }
+            sums.add(minute, id, *increment);
         }
     }
-    let mut upsert = transaction.prepare(
-        "INSERT INTO counter (grain, start_minute, series_id, value) VALUES (?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET value = value + excluded.value",
-    )?;
-    for ((grain, start, series), value) in sums {
-        upsert.execute(params![grain.column(), start, series, value])?;
-    }
-    Ok(())
+    sums.write(transaction)
 }
 
 fn add_events(
@@ -262,11 +255,11 @@ fn prune(
     }
     progress.pruned_day = today;
     let cutoff_minute = (today - i64::from(history_days)) * DAY_MINUTES;
-    for table in ["counter", "activity"] {
+    for table in ["counter_pack", "activity_pack"] {
         for grain in Grain::ALL {
             transaction.execute(
-                &format!("DELETE FROM {table} WHERE grain = ? AND start_minute < ?"),
-                [grain.column(), cutoff_minute],
+                &format!("DELETE FROM {table} WHERE place >= ? AND place < ?"),
+                [packs::place(grain, 0), packs::place(grain, cutoff_minute.max(0))],
             )?;
         }
     }

@@ -113,7 +113,7 @@ fn requests_counted(path: &Path) -> i64 {
     let history = HistoryFile::open(path, Origin::Recorded).unwrap().unwrap();
     let mut requests = 0;
     history
-        .activity(&[EVER], false, |_, row| {
+        .activity(&[EVER], |_, _, _, row| {
             requests += row.requests;
             Ok(())
         })
@@ -361,8 +361,8 @@ fn every_kind_of_event_is_a_row() {
     let history = HistoryFile::open(&path, Origin::Recorded).unwrap().unwrap();
     let mut failures = 0;
     history
-        .activity(&[EVER], true, |_, row| {
-            failures += row.usage.tool_failures;
+        .activity(&[EVER], |_, _, _, row| {
+            failures += row.tool_failures;
             Ok(())
         })
         .unwrap();

@@ -8,7 +8,9 @@ use rusqlite::{Row, Transaction};
 use super::tables::ADDED_IN_2;
 use crate::report::history::durations::{Durations, Kind};
 use crate::report::history::facts::Request;
+use crate::report::history::packs::Activity;
 use crate::report::history::prompt_usage::PromptUsages;
+use crate::report::history::sums::{ActivityPacks, CounterPacks};
 
 /// `request` is made anew, since a column cannot be allowed to be NULL later on.
 const CHANGED: &str = "
@@ -17,8 +19,6 @@ ALTER TABLE session ADD COLUMN entrypoint_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN version_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN plan_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN signed_in INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE activity ADD COLUMN unpriced_requests INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE activity ADD COLUMN tool_rejections INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE api_error ADD COLUMN class_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE prompt ADD COLUMN command_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tool_result ADD COLUMN accepted INTEGER;
@@ -47,6 +47,9 @@ ALTER TABLE request_2 RENAME TO request;
 pub fn from_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(CHANGED)?;
     transaction.execute_batch(ADDED_IN_2)?;
+    pack_counters(transaction)?;
+    pack_activities(transaction)?;
+    transaction.execute_batch("DROP TABLE counter; DROP TABLE activity;")?;
     let mut prompts = PromptUsages::default();
     let mut durations = Durations::default();
     each(
@@ -77,6 +80,43 @@ pub fn from_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     })?;
     prompts.write(transaction)?;
     durations.write(transaction)
+}
+
+fn pack_counters(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut packs = CounterPacks::default();
+    each(transaction, "SELECT grain << 40 | start_minute, series_id, value FROM counter", |row| {
+        packs.add_at(row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(())
+    })?;
+    packs.write(transaction)
+}
+
+fn pack_activities(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut packs = ActivityPacks::default();
+    each(
+        transaction,
+        "SELECT grain << 40 | start_minute, session_id, facet_id, prompts, requests, errors, tool_calls,
+           tool_failures, cost_usd, input_tokens, output_tokens, cache_read_tokens,
+           cache_creation_tokens FROM activity",
+        |row| {
+            let activity = Activity {
+                prompts: row.get(3)?,
+                requests: row.get(4)?,
+                errors: row.get(5)?,
+                tool_calls: row.get(6)?,
+                tool_failures: row.get(7)?,
+                cost_usd: row.get(8)?,
+                input_tokens: row.get(9)?,
+                output_tokens: row.get(10)?,
+                cache_read_tokens: row.get(11)?,
+                cache_creation_tokens: row.get(12)?,
+                ..Activity::default()
+            };
+            packs.add_at(row.get(0)?, (row.get(1)?, row.get(2)?), &activity);
+            packs.write_if_many(transaction)
+        },
+    )?;
+    packs.write(transaction)
 }
 
 fn request(row: &Row<'_>) -> rusqlite::Result<Request> {

@@ -30,14 +30,6 @@ CREATE TABLE series_label (
   value TEXT NOT NULL,
   PRIMARY KEY (name, series_id)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE counter (
-  grain INTEGER NOT NULL,
-  start_minute INTEGER NOT NULL,
-  series_id INTEGER NOT NULL,
-  value REAL NOT NULL,
-  PRIMARY KEY (grain, start_minute, series_id)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE text (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE tag_set (id INTEGER PRIMARY KEY, canonical TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE tag (
@@ -68,26 +60,6 @@ CREATE TABLE facet (
   tool_id INTEGER NOT NULL,
   UNIQUE (tag_set_id, user_id, repository_id, branch_id, model_id, query_source_id, tool_id)
 ) STRICT;
-CREATE TABLE activity (
-  grain INTEGER NOT NULL,
-  start_minute INTEGER NOT NULL,
-  session_id INTEGER NOT NULL,
-  facet_id INTEGER NOT NULL,
-  prompts INTEGER NOT NULL,
-  requests INTEGER NOT NULL,
-  errors INTEGER NOT NULL,
-  tool_calls INTEGER NOT NULL,
-  tool_failures INTEGER NOT NULL,
-  cost_usd REAL NOT NULL,
-  input_tokens INTEGER NOT NULL,
-  output_tokens INTEGER NOT NULL,
-  cache_read_tokens INTEGER NOT NULL,
-  cache_creation_tokens INTEGER NOT NULL,
-  unpriced_requests INTEGER NOT NULL DEFAULT 0,
-  tool_rejections INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (grain, start_minute, session_id, facet_id)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE request (
   time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
@@ -127,6 +99,8 @@ CREATE TABLE tool_result (
 
 /// What schema 2 added to schema 1; of a new file, too.
 pub const ADDED_IN_2: &str = "
+CREATE TABLE counter_pack (place INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE activity_pack (place INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE tool_decision (
   time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
