@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::cases::Case;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::terminal::Terminal;
-use crate::recorded::{self, INTERACTIVE, Part, RICH};
+use crate::recorded::{self, INTERACTIVE, MILLION, Part, RICH};
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -17,6 +17,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("live::the_story_of_a_session_and_back", &[], tells),
         Case::new("live::any_size_is_drawn", &[], resizes),
         Case::new("live::a_snapshot_and_the_report_say_the_same", &[], snapshot),
+        Case::new("live::the_window_of_a_context_is_what_counters_say", &[], windows),
         Case::new("live::without_colour_nothing_is_coloured", &[], without_colour),
     ]
 }
@@ -196,6 +197,20 @@ fn same(one: &Value, other: &Value) -> bool {
         }
         _ => one.as_f64() == other.as_f64() && one.is_number(),
     }
+}
+
+/// Events name the model without its suffix; counters, which have it, come with the second look.
+fn windows() -> Result<()> {
+    let sandbox = Sandbox::new()?;
+    sandbox.start_agent()?;
+    recorded::send(&sandbox, MILLION, Part::UpTo("api_request"))?;
+    let context = |snapshot: &Value| snapshot["sessions"][0]["context"].clone();
+    let before = context(&sandbox.json(&["top", "--json"])?);
+    ensure!(before["tokens"].is_number() && before["window"].is_null(), "{before}");
+    recorded::send(&sandbox, MILLION, Part::Whole)?;
+    let after = context(&sandbox.json(&["top", "--json"])?);
+    ensure!(after["window"] == 1_000_000, "{after}");
+    Ok(())
 }
 
 fn without_colour() -> Result<()> {

@@ -5,6 +5,7 @@ mod ending;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod live;
+mod real;
 mod recorded;
 mod trouble;
 
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
         ending::panic_with_the_terminal_taken();
     }
     let arguments = Arguments::from_args();
-    let cases = [live::cases(), ending::cases(), trouble::cases()];
+    let cases = [live::cases(), ending::cases(), trouble::cases(), real::cases()];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

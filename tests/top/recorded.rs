@@ -15,6 +15,9 @@ pub const RICH: &str = "rich-http-json-delta";
 /// The terminal interface, with `/clear` and `/exit`: two sessions, both ended.
 pub const INTERACTIVE: &str = "interactive-http-json-delta";
 
+/// One request to a model with a window of a million tokens.
+pub const MILLION: &str = "default-model-1m-http-protobuf";
+
 /// Which events of a recording are sent.
 #[derive(Clone, Copy)]
 pub enum Part<'a> {
