@@ -21,6 +21,7 @@ use super::groups::{self, Groups, Key, OfEvents};
 use super::history::file::{HistoryFile, Origin};
 use super::history::reader::History;
 use super::history::schema::HistoryError;
+use super::ids::{IdMap, IdSet};
 use super::question::{Dimension, Question};
 use super::row::{Answer, Counted, Facts, Row, counted};
 use super::time::{Bucket, MinuteRange, buckets};
@@ -60,18 +61,50 @@ fn overlap(range: MinuteRange, recorded: &Range<i64>) -> Option<MinuteRange> {
 #[derive(Default)]
 struct Sums {
     groups: Groups,
-    cells: HashMap<(usize, usize), Facts>,
-    sessions: HashSet<(usize, usize, i64)>,
-    sessions_total: HashSet<i64>,
+    cells: IdMap<(usize, usize), Facts>,
+    sessions: IdSet<(usize, usize, i64)>,
+    sessions_total: IdSet<i64>,
     imported: Facts,
-    sessions_imported: HashSet<i64>,
+    sessions_imported: IdSet<i64>,
+}
+
+/// Increments of one bucket by series id: ids are dense, and a year has a million increments.
+#[derive(Default)]
+struct BucketSums {
+    index: usize,
+    sums: Vec<f64>,
+}
+
+impl BucketSums {
+    fn add(&mut self, series: i64, value: f64) {
+        let Ok(series) = usize::try_from(series) else { return };
+        if series >= self.sums.len() {
+            self.sums.resize(series + 1, 0.0);
+        }
+        self.sums[series] += value;
+    }
+
+    fn move_to(
+        &mut self,
+        places: &IdMap<i64, (Counted, usize)>,
+        cells: &mut IdMap<(usize, usize), Facts>,
+    ) {
+        for (series, sum) in (0_i64..).zip(&mut self.sums) {
+            let sum = std::mem::take(sum);
+            if sum != 0.0
+                && let Some((counted, group)) = places.get(&series)
+            {
+                *cells.entry((self.index, *group)).or_default().counter(*counted) += sum;
+            }
+        }
+    }
 }
 
 /// Sessions of one file, by its own ids.
 #[derive(Default)]
 struct Seen {
-    places: HashSet<(usize, usize, i64)>,
-    total: HashSet<i64>,
+    places: IdSet<(usize, usize, i64)>,
+    total: IdSet<i64>,
 }
 
 /// What becomes of the cost and tokens of an event.
@@ -96,19 +129,23 @@ impl Sums {
         let types = history.series_label("type")?;
         let groups =
             groups::of_series(history, &question.by, &question.filters, &mut self.groups, &series)?;
-        let places: HashMap<i64, (Counted, usize)> = series
+        let places: IdMap<i64, (Counted, usize)> = series
             .iter()
             .filter_map(|(id, metric)| {
                 let counted = counted(metric, types.get(id).map_or("", String::as_str))?;
                 Some((*id, (counted, *groups.get(id)?)))
             })
             .collect();
-        let cells = &mut self.cells;
-        history.counters(ranges, |bucket, series, value| {
-            if let Some((counted, group)) = places.get(&series) {
-                *cells.entry((bucket, *group)).or_default().counter(*counted) += value;
+        let mut bucket = BucketSums::default();
+        history.counters(ranges, |index, series, value| {
+            if index != bucket.index {
+                bucket.move_to(&places, &mut self.cells);
+                bucket.index = index;
             }
-        })
+            bucket.add(series, value);
+        })?;
+        bucket.move_to(&places, &mut self.cells);
+        Ok(())
     }
 
     fn add_activity(
@@ -167,7 +204,7 @@ impl Sums {
         mut seen: Seen,
     ) -> Result<(), HistoryError> {
         if file.origin() == Origin::Imported {
-            let mut numbers = HashMap::new();
+            let mut numbers = IdMap::default();
             for session in seen.places.iter().map(|(_, _, session)| *session) {
                 if let Entry::Vacant(vacant) = numbers.entry(session) {
                     vacant.insert(history.session_number(file, session)?);

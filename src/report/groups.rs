@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::history::file::{FacetColumn, HistoryFile, Lookup};
 use super::history::label_name;
 use super::history::schema::HistoryError;
+use super::ids::IdMap;
 use super::question::{Dimension, Dimensions, Filter};
 
 /// What a row stands for, in one dimension.
@@ -149,7 +150,7 @@ impl<'h> EventColumn<'h> {
 /// Which events pass the filters.
 pub struct Matcher<'h> {
     wanted: Vec<(EventColumn<'h>, Vec<Key>)>,
-    known: HashMap<(i64, i64), bool>,
+    known: IdMap<(i64, i64), bool>,
     by_session: bool,
 }
 
@@ -160,7 +161,7 @@ impl<'h> Matcher<'h> {
             wanted.push((EventColumn::of(history, dimension)?, keys));
         }
         let by_session = filters.iter().any(|filter| filter.dimension == Dimension::Session);
-        Ok(Self { wanted, known: HashMap::new(), by_session })
+        Ok(Self { wanted, known: IdMap::default(), by_session })
     }
 
     pub fn passes(&mut self, session: i64, facet: i64) -> rusqlite::Result<bool> {
@@ -186,7 +187,7 @@ pub struct OfEvents<'h> {
     columns: Vec<EventColumn<'h>>,
     /// Which of `columns` counters have, too; in the others they are unattributed.
     counted: Vec<bool>,
-    known: HashMap<(i64, i64), Option<Placed>>,
+    known: IdMap<(i64, i64), Option<Placed>>,
     by_session: bool,
 }
 
@@ -215,7 +216,7 @@ impl<'h> OfEvents<'h> {
                 .iter()
                 .map(|dimension| EventColumn::of(history, dimension))
                 .collect::<Result<_, _>>()?,
-            known: HashMap::new(),
+            known: IdMap::default(),
         })
     }
 

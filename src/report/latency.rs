@@ -1,15 +1,16 @@
-//! Durations in a range, by facet: from the histograms of whole UTC days, and from the rows themselves
+//! Durations in a range, by model or tool: from the histograms of whole UTC days, and from the rows themselves
 //! at both ends.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use super::groups::Matcher;
-use super::history::durations::{Duration, Kind, from_row};
-use super::history::file::HistoryFile;
+use super::history::durations::{self, Duration, Kind};
+use super::history::file::{FacetColumn, HistoryFile, Lookup};
 use super::history::grain::Grain;
 use super::history::intern::NONE;
 use super::history::schema::HistoryError;
+use super::ids::IdMap;
 use super::question::{Dimension, Filter};
 use super::time::MinuteRange;
 
@@ -32,14 +33,21 @@ impl Percentiles {
     }
 }
 
-/// Facet to the durations of a kind, of what passes the filters.
-pub fn by_facet(
+/// The durations of a kind, of what passes the filters, by a text of its facet.
+pub fn by(
     file: &HistoryFile,
     range: MinuteRange,
     filters: &[Filter],
-    kind: Kind,
-) -> Result<HashMap<i64, Duration>, HistoryError> {
-    let mut sums = Sums { matcher: Matcher::new(file, filters)?, sums: HashMap::new() };
+    (kind, column): (Kind, FacetColumn),
+) -> Result<HashMap<Option<String>, Duration>, HistoryError> {
+    let mut sums = Sums {
+        matcher: Matcher::new(file, filters)?,
+        texts: file.facet_text(column)?,
+        groups: IdMap::default(),
+        names: HashMap::new(),
+        sums: vec![Duration::default()],
+        error: None,
+    };
     let day = Grain::Day.minutes();
     let (start, end) = (Grain::Day.floor(range.start + day - 1), Grain::Day.floor(range.end));
     // A day's histogram does not know sessions.
@@ -51,15 +59,56 @@ pub fn by_facet(
         sums.add_rows(file, range.start..start, kind)?;
         sums.add_rows(file, end..range.end, kind)?;
     }
-    Ok(sums.sums)
+    let Sums { names, mut sums, .. } = sums;
+    Ok(names.into_iter().map(|(name, group)| (name, std::mem::take(&mut sums[group]))).collect())
 }
+
+/// The group of what does not pass.
+const UNWANTED: usize = 0;
 
 struct Sums<'h> {
     matcher: Matcher<'h>,
-    sums: HashMap<i64, Duration>,
+    texts: Lookup<'h>,
+    groups: IdMap<i64, usize>,
+    names: HashMap<Option<String>, usize>,
+    sums: Vec<Duration>,
+    error: Option<rusqlite::Error>,
+}
+
+impl durations::Place for Sums<'_> {
+    fn place(&mut self, facet: i64) -> &mut Duration {
+        let group = self.group(facet).unwrap_or_else(|error| {
+            self.error = Some(error);
+            UNWANTED
+        });
+        &mut self.sums[group]
+    }
 }
 
 impl Sums<'_> {
+    fn group(&mut self, facet: i64) -> rusqlite::Result<usize> {
+        if let Some(group) = self.groups.get(&facet) {
+            return Ok(*group);
+        }
+        let group = if self.matcher.passes(NONE, facet)? {
+            let name = self.texts.value(facet)?;
+            self.group_of(name)
+        } else {
+            UNWANTED
+        };
+        self.groups.insert(facet, group);
+        Ok(group)
+    }
+
+    fn group_of(&mut self, name: Option<String>) -> usize {
+        let next = self.sums.len();
+        let group = *self.names.entry(name).or_insert(next);
+        if group == next {
+            self.sums.push(Duration::default());
+        }
+        group
+    }
+
     fn add_days(
         &mut self,
         file: &HistoryFile,
@@ -67,18 +116,14 @@ impl Sums<'_> {
         kind: Kind,
     ) -> Result<(), HistoryError> {
         file.checked(|connection| {
-            let mut query = connection.prepare_cached(
-                "SELECT facet_id, total_ms, output_tokens, histogram FROM duration
-                 WHERE start_minute >= ? AND start_minute < ? AND kind = ?",
-            )?;
-            let mut rows = query.query([minutes.start, minutes.end, kind.column()])?;
+            let mut query = connection
+                .prepare_cached("SELECT data FROM duration_pack WHERE place >= ? AND place < ?")?;
+            let place = |minute| durations::place(kind, minute);
+            let mut rows = query.query([place(minutes.start), place(minutes.end)])?;
             while let Some(row) = rows.next()? {
-                let facet = row.get(0)?;
-                if self.matcher.passes(NONE, facet)? {
-                    self.sums.entry(facet).or_default().merge(&from_row(row, 1)?);
-                }
+                durations::read(row.get_ref(0)?.as_blob()?, self);
             }
-            Ok(())
+            self.error.take().map_or(Ok(()), Err)
         })
     }
 
@@ -106,7 +151,9 @@ impl Sums<'_> {
                 let (session, facet) = (row.get(0)?, row.get(1)?);
                 let Some(duration_ms) = row.get::<_, Option<i64>>(2)? else { continue };
                 if self.matcher.passes(session, facet)? {
-                    self.sums.entry(facet).or_default().add(duration_ms, row.get(3)?);
+                    let name = self.texts.value(facet)?;
+                    let group = self.group_of(name);
+                    self.sums[group].add(duration_ms, row.get(3)?);
                 }
             }
             Ok(())

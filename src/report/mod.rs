@@ -12,6 +12,7 @@ pub mod answer;
 pub mod facets;
 pub mod groups;
 pub mod history;
+mod ids;
 pub mod json;
 pub mod latency;
 pub mod live;

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::answer::answer;
-use super::facets::Facets;
 use super::groups::Key;
 use super::history::durations::{Duration, Kind};
+use super::history::file::FacetColumn;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
 use super::latency::{self, Percentiles};
@@ -72,10 +72,9 @@ fn durations(
 ) -> Result<HashMap<Option<String>, Duration>, HistoryError> {
     let mut sums: HashMap<Option<String>, Duration> = HashMap::new();
     for file in history.files() {
-        let mut facets = Facets::new(file)?;
-        for (facet, duration) in latency::by_facet(file, range, filters, kind)? {
-            let text = facets.text(facet).map_err(|error| file.error(&error))?;
-            sums.entry(text.model.clone()).or_default().merge(&duration);
+        let wanted = (kind, FacetColumn::Model);
+        for (model, duration) in latency::by(file, range, filters, wanted)? {
+            sums.entry(model).or_default().merge(&duration);
         }
     }
     Ok(sums)

@@ -3,8 +3,6 @@
 //! Amounts are what its events say. A session whose first part was imported and whose later part was
 //! recorded is one row.
 
-use std::collections::HashMap;
-
 use rusqlite::{OptionalExtension, Row};
 
 use super::facets::{FacetText, Facets};
@@ -13,6 +11,7 @@ use super::history::file::{HistoryFile, Origin};
 use super::history::intern::NONE;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
+use super::ids::IdMap;
 use super::question::Filter;
 use super::row::Facts;
 use super::time::MinuteRange;
@@ -56,9 +55,9 @@ pub fn list(
     filters: &[Filter],
     limit: usize,
 ) -> Result<Vec<Session>, HistoryError> {
-    let mut sums: HashMap<i64, Sum> = HashMap::new();
+    let mut sums: IdMap<i64, Sum> = IdMap::default();
     for (index, file) in history.files().iter().enumerate() {
-        let mut of_file: HashMap<i64, Sum> = HashMap::new();
+        let mut of_file: IdMap<i64, Sum> = IdMap::default();
         let mut matcher = Matcher::new(file, filters)?;
         file.activity(&[range.start..range.end], |_, session, facet, activity| {
             if session == NONE || !matcher.passes(session, facet)? {
@@ -160,7 +159,7 @@ impl Sum {
 
 fn newest(
     history: &History,
-    sums: HashMap<i64, Sum>,
+    sums: IdMap<i64, Sum>,
     limit: usize,
 ) -> Result<Vec<Session>, HistoryError> {
     let files = history.files();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::facets::Facets;
 use super::groups::Matcher;
 use super::history::durations::{Duration, Kind};
+use super::history::file::FacetColumn;
 use super::history::reader::History;
 use super::history::schema::HistoryError;
 use super::latency::{self, Percentiles};
@@ -45,9 +46,9 @@ pub fn list(
             }
             Ok(())
         })?;
-        for (facet, duration) in latency::by_facet(file, range, filters, Kind::Tool)? {
-            let text = facets.text(facet).map_err(|error| file.error(&error))?;
-            if let Some((_, known)) = text.tool.as_ref().and_then(|name| tools.get_mut(name)) {
+        let wanted = (Kind::Tool, FacetColumn::Tool);
+        for (tool, duration) in latency::by(file, range, filters, wanted)? {
+            if let Some((_, known)) = tool.and_then(|name| tools.get_mut(&name)) {
                 known.merge(&duration);
             }
         }

@@ -1,17 +1,23 @@
 //! How long things took: a histogram for each UTC day, facet and kind, so that percentiles of a year
 //! need not read its requests.
 //!
-//! Buckets are exact below 8 ms, and eight an octave above: a percentile is right to within 6 %. A
-//! histogram is stored as pairs of variable-length numbers (LEB128): how far the bucket lies behind
-//! the one before, and how many it holds.
+//! Buckets are exact below 8 ms, and eight an octave above: a percentile is right to within 6 %.
+//!
+//! The durations of a kind and day are one pack, at the place `kind << 40 | start_minute`, a list in
+//! order of facets. All numbers are LEB128:
+//!
+//! ```text
+//! (facet difference) (total_ms) (output_tokens) (buckets) then of each bucket: (difference) (count)
+//! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::Transaction;
 
 use super::facts::{self, Fact, Request};
 use super::grain::Grain;
-use super::packs::{put, take};
+use super::packs::{MINUTE_BITS, put, take};
+use super::sums::merge;
 
 const MINUTE_MS: i64 = 60_000;
 /// Buckets an octave, as a power of 2.
@@ -28,6 +34,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 3] = [Self::Request, Self::FirstToken, Self::Tool];
+
     /// The number in the column `kind`.
     pub fn column(self) -> i64 {
         match self {
@@ -70,21 +78,29 @@ impl Duration {
 
 /// How many durations lie in each bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Histogram(BTreeMap<u16, u64>);
+pub struct Histogram(Vec<u64>);
 
 impl Histogram {
     pub fn add(&mut self, duration_ms: i64) {
-        *self.0.entry(bucket(duration_ms)).or_default() += 1;
+        self.put(bucket(duration_ms), 1);
     }
 
     pub fn merge(&mut self, other: &Self) {
-        for (bucket, count) in &other.0 {
-            *self.0.entry(*bucket).or_default() += count;
+        for (bucket, count) in (0_u16..).zip(&other.0) {
+            self.put(bucket, *count);
         }
     }
 
+    fn put(&mut self, bucket: u16, count: u64) {
+        let bucket = usize::from(bucket.min(BUCKET_MAX));
+        if bucket >= self.0.len() {
+            self.0.resize(bucket + 1, 0);
+        }
+        self.0[bucket] = self.0[bucket].saturating_add(count);
+    }
+
     pub fn count(&self) -> u64 {
-        self.0.values().fold(0, |sum: u64, count| sum.saturating_add(*count))
+        self.0.iter().fold(0, |sum: u64, count| sum.saturating_add(*count))
     }
 
     /// The duration that a share `part` (0 to 1) does not exceed; `None` if there is none at all.
@@ -97,35 +113,11 @@ impl Histogram {
             reason = "a rank among counts far below 2^53"
         )]
         let rank = ((count as f64 * part).ceil() as u64).clamp(1, count.max(1));
-        let mut seen = 0;
-        self.0.iter().find_map(|(bucket, count)| {
-            seen += count;
-            (seen >= rank).then(|| middle_ms(*bucket))
+        let mut seen: u64 = 0;
+        (0_u16..).zip(&self.0).find_map(|(bucket, count)| {
+            seen = seen.saturating_add(*count);
+            (seen >= rank).then(|| middle_ms(bucket))
         })
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() * 2);
-        let mut before = 0;
-        for (bucket, count) in &self.0 {
-            put(&mut bytes, u64::from(bucket - before));
-            put(&mut bytes, *count);
-            before = *bucket;
-        }
-        bytes
-    }
-
-    /// What cannot be read is left out: percentiles are not worth failing for.
-    pub fn from_bytes(mut bytes: &[u8]) -> Self {
-        let mut histogram = Self::default();
-        let mut bucket = 0_u16;
-        while let (Some(step), Some(count)) = (take(&mut bytes), take(&mut bytes)) {
-            let Ok(step) = u16::try_from(step) else { break };
-            bucket = bucket.saturating_add(step);
-            let known = histogram.0.entry(bucket).or_default();
-            *known = known.saturating_add(count);
-        }
-        histogram
     }
 }
 
@@ -147,9 +139,75 @@ fn middle_ms(bucket: u16) -> f64 {
     (f64::from(bucket % 8) + 8.5) * octave.exp2() - 0.5
 }
 
-/// Durations of a page, by (day, facet, kind).
+/// Where the pack of a kind and day is.
+pub fn place(kind: Kind, day_minute: i64) -> i64 {
+    (kind.column() << MINUTE_BITS) + day_minute
+}
+
+/// Adds what a pack holds, as far as it can be read.
+pub fn read(mut bytes: &[u8], sums: &mut impl Place) {
+    let mut facet = 0;
+    while let Some(step) = take(&mut bytes) {
+        facet += small(step);
+        let Some(()) = read_one(&mut bytes, sums.place(facet)) else { return };
+    }
+}
+
+/// Knows what the durations of a facet are added to.
+pub trait Place {
+    fn place(&mut self, facet: i64) -> &mut Duration;
+}
+
+impl Place for BTreeMap<i64, Duration> {
+    fn place(&mut self, facet: i64) -> &mut Duration {
+        self.entry(facet).or_default()
+    }
+}
+
+fn read_one(bytes: &mut &[u8], into: &mut Duration) -> Option<()> {
+    into.total_ms = into.total_ms.saturating_add(small(take(bytes)?));
+    into.output_tokens = into.output_tokens.saturating_add(small(take(bytes)?));
+    let mut bucket = 0_u16;
+    for _ in 0..take(bytes)? {
+        let (step, count) = (take(bytes)?, take(bytes)?);
+        bucket = bucket.saturating_add(u16::try_from(step).ok()?);
+        into.histogram.put(bucket, count);
+    }
+    Some(())
+}
+
+fn write(durations: &BTreeMap<i64, Duration>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(durations.len() * 24);
+    let mut facet_before = 0;
+    for (facet, duration) in durations {
+        put(&mut bytes, positive(facet - facet_before));
+        facet_before = *facet;
+        put(&mut bytes, positive(duration.total_ms));
+        put(&mut bytes, positive(duration.output_tokens));
+        let counts = &duration.histogram.0;
+        put(&mut bytes, counts.iter().filter(|count| **count > 0).count() as u64);
+        let mut bucket_before = 0;
+        for (bucket, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            put(&mut bytes, (bucket - bucket_before) as u64);
+            put(&mut bytes, *count);
+            bucket_before = bucket;
+        }
+    }
+    bytes
+}
+
+fn positive(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// Far below what could overflow when a few are added.
+fn small(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(0).min(1 << 52)
+}
+
+/// Durations of a page, by place and facet.
 #[derive(Debug, Default)]
-pub struct Durations(HashMap<(i64, i64, Kind), Duration>);
+pub struct Durations(BTreeMap<i64, BTreeMap<i64, Duration>>);
 
 impl Durations {
     pub fn add_fact(&mut self, facet: i64, fact: &Fact) {
@@ -177,42 +235,17 @@ impl Durations {
     ) {
         let Some(duration_ms) = duration_ms else { return };
         let day = Grain::Day.floor(time_ms.div_euclid(MINUTE_MS));
-        self.0.entry((day, facet, kind)).or_default().add(duration_ms, output_tokens);
+        let of_day = self.0.entry(place(kind, day)).or_default();
+        of_day.entry(facet).or_default().add(duration_ms, output_tokens.max(0));
     }
 
     /// Adds everything to what is there.
     pub fn write(self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let mut known = transaction.prepare_cached(
-            "SELECT total_ms, output_tokens, histogram FROM duration
-             WHERE start_minute = ? AND facet_id = ? AND kind = ?",
-        )?;
-        let mut replace = transaction
-            .prepare_cached("INSERT OR REPLACE INTO duration VALUES (?, ?, ?, ?, ?, ?)")?;
-        for ((day, facet, kind), mut duration) in self.0 {
-            let place = params![day, facet, kind.column()];
-            if let Some(known) = known.query_row(place, |row| from_row(row, 0)).optional()? {
-                duration.merge(&known);
-            }
-            replace.execute(params![
-                day,
-                facet,
-                kind.column(),
-                duration.total_ms,
-                duration.output_tokens,
-                duration.histogram.to_bytes()
-            ])?;
-        }
-        Ok(())
+        merge(transaction, "duration_pack", self.0, |sums, known| {
+            read(known, sums);
+            write(sums)
+        })
     }
-}
-
-/// From the columns `total_ms`, `output_tokens` and `histogram`, the first of them at `index`.
-pub fn from_row(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Duration> {
-    Ok(Duration {
-        total_ms: row.get(index)?,
-        output_tokens: row.get(index + 1)?,
-        histogram: Histogram::from_bytes(row.get_ref(index + 2)?.as_blob()?),
-    })
 }
 
 #[cfg(test)]
@@ -250,15 +283,21 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(durations in prop::collection::vec(-5_i64..(1 << 40), 0..60)) {
-            let mut histogram = Histogram::default();
-            durations.iter().for_each(|ms| histogram.add(*ms));
-            prop_assert_eq!(Histogram::from_bytes(&histogram.to_bytes()), histogram);
+        fn what_is_written_is_read(
+            durations in prop::collection::vec((0_i64..9, -5_i64..(1 << 40), 0_i64..99), 0..60),
+        ) {
+            let mut written: BTreeMap<i64, Duration> = BTreeMap::new();
+            for (facet, ms, tokens) in durations {
+                written.entry(facet).or_default().add(ms, tokens);
+            }
+            let mut found = BTreeMap::new();
+            read(&write(&written), &mut found);
+            prop_assert_eq!(found, written);
         }
 
         #[test]
-        fn any_bytes_are_a_histogram(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = Histogram::from_bytes(&bytes);
+        fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            read(&bytes, &mut BTreeMap::new());
         }
     }
 }

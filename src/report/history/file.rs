@@ -27,14 +27,38 @@ pub struct HistoryFile {
     connection: Connection,
 }
 
-/// From an id to a text. A year has many facets and a week few: they are looked up one by one.
-pub struct Lookup<'h>(Statement<'h>);
+/// From an id to a text. A year has many facets and a week few: the first are looked up one by one,
+/// and when they turn out to be many, all are read at once.
+pub struct Lookup<'h> {
+    one: Statement<'h>,
+    /// Reads all, `(id, text)`.
+    all: Statement<'h>,
+    asked: usize,
+    known: Option<HashMap<i64, String>>,
+}
+
+/// Lookups one by one before all are read.
+const ASKED_MAX: usize = 400;
 
 impl Lookup<'_> {
     pub fn value(&mut self, id: i64) -> rusqlite::Result<Option<String>> {
-        self.0.raw_bind_parameter(1, id)?;
-        let mut rows = self.0.raw_query();
-        rows.next()?.map(|row| row.get(0)).transpose()
+        if let Some(known) = &self.known {
+            return Ok(known.get(&id).cloned());
+        }
+        self.asked += 1;
+        if self.asked > ASKED_MAX {
+            let mut known = HashMap::new();
+            let mut rows = self.all.raw_query();
+            while let Some(row) = rows.next()? {
+                known.insert(row.get(0)?, row.get(1)?);
+            }
+            let text = known.get(&id).cloned();
+            self.known = Some(known);
+            return Ok(text);
+        }
+        self.one.raw_bind_parameter(1, id)?;
+        let mut rows = self.one.raw_query();
+        rows.next()?.map(|row| row.get(1)).transpose()
     }
 }
 
@@ -144,42 +168,38 @@ impl HistoryFile {
 
     /// Facet id to the value of a tag. The name as a label has it.
     pub fn facet_tag(&self, name: &str) -> Result<Lookup<'_>, HistoryError> {
-        self.lookup(
-            "SELECT tag.value FROM facet
-             JOIN tag ON tag.name = ?2 AND tag.tag_set_id = facet.tag_set_id WHERE facet.id = ?1",
-            Some(name),
-        )
+        let query = "SELECT facet.id, tag.value FROM facet
+             JOIN tag ON tag.name = ?2 AND tag.tag_set_id = facet.tag_set_id";
+        self.lookup(query, "facet.id", Some(name))
     }
 
     /// Facet id to a text of it.
     pub fn facet_text(&self, column: FacetColumn) -> Result<Lookup<'_>, HistoryError> {
         let column = column.name();
-        self.lookup(
-            &format!(
-                "SELECT text.value FROM facet JOIN text ON text.id = facet.{column}
-                 WHERE facet.id = ?1"
-            ),
-            None,
-        )
+        let query =
+            format!("SELECT facet.id, text.value FROM facet JOIN text ON text.id = facet.{column}");
+        self.lookup(&query, "facet.id", None)
     }
 
     /// Session id in here to Claude Code's `session.id`.
     pub fn sessions(&self) -> Result<Lookup<'_>, HistoryError> {
-        self.lookup("SELECT session_id FROM session WHERE id = ?1", None)
+        self.lookup("SELECT id, session_id FROM session", "id", None)
     }
 
     /// Text id to the text.
     pub fn texts(&self) -> Result<Lookup<'_>, HistoryError> {
-        self.lookup("SELECT value FROM text WHERE id = ?1", None)
+        self.lookup("SELECT id, value FROM text", "id", None)
     }
 
-    fn lookup(&self, query: &str, name: Option<&str>) -> Result<Lookup<'_>, HistoryError> {
+    fn lookup(&self, all: &str, id: &str, name: Option<&str>) -> Result<Lookup<'_>, HistoryError> {
         self.checked(|connection| {
-            let mut statement = connection.prepare(query)?;
+            let mut one = connection.prepare(&format!("{all} WHERE {id} = ?1"))?;
+            let mut all = connection.prepare(all)?;
             if let Some(name) = name {
-                statement.raw_bind_parameter(2, name)?;
+                one.raw_bind_parameter(2, name)?;
+                all.raw_bind_parameter(2, name)?;
             }
-            Ok(Lookup(statement))
+            Ok(Lookup { one, all, asked: 0, known: None })
         })
     }
 

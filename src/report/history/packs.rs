@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use super::grain::Grain;
 
 /// Bits of a place that hold the minute.
-const MINUTE_BITS: u32 = 40;
+pub const MINUTE_BITS: u32 = 40;
 /// Largest whole number that is written as one.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 

@@ -8,7 +8,7 @@
 //! text, tag_set, tag, session, facet     what events have in common, once each
 //! activity_pack  events of each (session, facet), summed per minute, hour and UTC day
 //! prompt_usage   what a prompt came to, with everything that was done for it
-//! duration       how long requests, first tokens and tools took: a histogram a UTC day and facet
+//! duration_pack  how long requests, first tokens and tools took: histograms of a UTC day
 //! request, api_error, prompt, tool_result, tool_decision   one row an event
 //! ```
 //!
@@ -19,7 +19,7 @@
 //! last moment, and reading what lies between is quicker than keeping an index for each event.
 //!
 //! A *facet* is everything about an event that a report can group by, except its time and session.
-//! A *pack* holds all sums of one minute, hour or UTC day ([`super::packs`]), so that a range of any
+//! A *pack* holds all sums of one minute, hour or UTC day ([`super::packs`], [`super::durations`]), so that a range of any
 //! time zone is a few coarse stretches and a few minutes at its ends
 //! ([`pieces`](super::grain::pieces)). `start_minute` counts minutes since the epoch. Absent texts are id 0, which names no row: a unique
 //! index treats every NULL as different.

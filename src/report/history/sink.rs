@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
 
+use super::durations;
 use super::event_rows::Events;
 use super::facts::Fact;
 use super::grain::Grain;
@@ -263,7 +264,12 @@ fn prune(
             )?;
         }
     }
-    transaction.execute("DELETE FROM duration WHERE start_minute < ?", [cutoff_minute])?;
+    for kind in durations::Kind::ALL {
+        transaction.execute(
+            "DELETE FROM duration_pack WHERE place >= ? AND place < ?",
+            [durations::place(kind, 0), durations::place(kind, cutoff_minute.max(0))],
+        )?;
+    }
     for (table, column) in [
         ("request", "time_ms"),
         ("api_error", "time_ms"),

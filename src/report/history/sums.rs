@@ -86,7 +86,8 @@ impl ActivityPacks {
     }
 }
 
-fn merge<S>(
+/// Writes each sum at its place, `merged` with what was there.
+pub fn merge<S>(
     transaction: &Transaction<'_>,
     table: &str,
     sums: BTreeMap<i64, S>,

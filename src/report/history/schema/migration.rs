@@ -86,7 +86,7 @@ fn pack_counters(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut packs = CounterPacks::default();
     each(transaction, "SELECT grain << 40 | start_minute, series_id, value FROM counter", |row| {
         packs.add_at(row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(())
+        packs.write_if_many(transaction)
     })?;
     packs.write(transaction)
 }

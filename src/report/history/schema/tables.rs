@@ -127,13 +127,5 @@ CREATE TABLE prompt_usage (
   cache_creation_tokens INTEGER NOT NULL,
   PRIMARY KEY (session_id, prompt_id)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE duration (
-  start_minute INTEGER NOT NULL,
-  facet_id INTEGER NOT NULL,
-  kind INTEGER NOT NULL,
-  total_ms INTEGER NOT NULL,
-  output_tokens INTEGER NOT NULL,
-  histogram BLOB NOT NULL,
-  PRIMARY KEY (start_minute, facet_id, kind)
-) STRICT, WITHOUT ROWID;
+CREATE TABLE duration_pack (place INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 ";

@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::history::durations::{Duration, from_row};
+use crate::report::history::durations::{self, Duration, Kind};
 use crate::report::history::schema;
 use crate::report::history::schema::{HistoryError, SCHEMA};
 
@@ -52,14 +52,16 @@ fn schema_1_is_brought_up_to_date_with_everything_it_holds() {
     assert_eq!(prompt, (2, 1, 0.75, START_MS, START_MS + 3));
     let mut expected = Duration::default();
     expected.add(1_000, 10);
-    let duration = connection
+    let pack: Vec<u8> = connection
         .query_row(
-            "SELECT total_ms, output_tokens, histogram FROM duration WHERE kind = 0",
-            [],
-            |row| from_row(row, 0),
+            "SELECT data FROM duration_pack WHERE place = ?",
+            [durations::place(Kind::Request, START_MS / 60_000)],
+            |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(duration, expected);
+    let mut found = BTreeMap::new();
+    durations::read(&pack, &mut found);
+    assert_eq!(found, BTreeMap::from([(1, expected)]));
     drop(connection);
 
     // And it goes on as a file that was made today.
