@@ -67,6 +67,6 @@ fn print(paths: &Paths, all: bool) -> Exit {
     source.look(&Wanted { all, session: None }, &mut shown, &now);
     let failed = source.has_failed();
     let problem = shown.problem.as_deref().filter(|_| failed);
-    say(&json::document(shown.live.as_ref(), &status, problem, &now).to_string());
+    say(&json::document(&shown, &status, problem, &now).to_string());
     if failed { Exit::Failed } else { Exit::Done }
 }

@@ -77,15 +77,10 @@ fn draw_body(
 /// Sentences instead of a table.
 fn say(frame: &mut Frame<'_>, area: Rect, sentences: &[impl AsRef<str>], theme: Theme) {
     let lines: Vec<Line<'_>> = std::iter::once(Line::default())
-        .chain(sentences.iter().map(|one| Line::styled(clean(one.as_ref()), theme.plain())))
+        .chain(sentences.iter().map(|one| Line::styled(printable(one.as_ref()), theme.plain())))
         .collect();
     let indented = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), indented);
-}
-
-/// Text of others, without what steers a terminal.
-fn clean(text: &str) -> String {
-    printable(text)
 }
 
 /// Parts of a line that belong together, as many from the front as fit, two spaces between.
@@ -107,7 +102,7 @@ fn fitting(parts: Vec<Vec<Span<'static>>>, width: u16) -> Line<'static> {
 
 /// At most so wide, with an ellipsis where something was cut.
 fn cut(text: &str, width: usize) -> String {
-    let text = clean(text);
+    let text = printable(text);
     if Span::raw(&*text).width() <= width {
         return text;
     }

@@ -6,19 +6,21 @@ use serde_json::{Value, json};
 use crate::agent::status::Status;
 use crate::report::live::{BURN_MINUTES, Live, LiveSession, RATE_MS};
 use crate::report::row::Tokens;
+use crate::top::shown::Shown;
 
 /// Version of the document.
 const SCHEMA: u32 = 1;
 
-/// The document. Without a history `live` is `None`, and a problem says why it cannot be read.
-pub fn document(live: Option<&Live>, status: &Status, problem: Option<&str>, now: &Zoned) -> Value {
+/// The document. `problem` says why the history cannot be read; that there is none is no problem.
+pub fn document(shown: &Shown, status: &Status, problem: Option<&str>, now: &Zoned) -> Value {
     let nothing = Live::default();
-    let live = live.unwrap_or(&nothing);
+    let live = shown.live.as_ref().unwrap_or(&nothing);
     let today = &live.today;
     json!({
         "schema": SCHEMA,
         "at": now.timestamp().to_string(),
         "error": problem,
+        "imports_damaged": shown.imports_damaged,
         "today": {
             "since": time(today.since_ms),
             "cost_usd": today.cost_usd,

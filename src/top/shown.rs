@@ -10,6 +10,8 @@ pub struct Shown {
     /// Of the session that is looked at.
     pub story: Option<Story>,
     pub status: Option<Status>,
+    /// What was imported cannot be read, and is left out.
+    pub imports_damaged: bool,
     /// Why there is no table: nothing recorded yet, or a history that cannot be read.
     pub problem: Option<String>,
 }

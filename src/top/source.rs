@@ -112,7 +112,23 @@ fn read(
     shown: &mut Shown,
     now: &Zoned,
 ) -> Result<bool, HistoryError> {
-    let Some(history) = History::open(paths, Imported::Include)? else { return Ok(false) };
+    let with_imports = read_with(paths, Imported::Include, wanted, shown, now);
+    shown.imports_damaged = matches!(with_imports, Err(HistoryError::ImportDamaged { .. }));
+    if shown.imports_damaged {
+        // What runs now was not imported.
+        return read_with(paths, Imported::Exclude, wanted, shown, now);
+    }
+    with_imports
+}
+
+fn read_with(
+    paths: &Paths,
+    imported: Imported,
+    wanted: &Wanted,
+    shown: &mut Shown,
+    now: &Zoned,
+) -> Result<bool, HistoryError> {
+    let Some(history) = History::open(paths, imported)? else { return Ok(false) };
     let clock = Clock { now: now.clone() };
     shown.live = Some(live::live(&history, &clock, wanted.all)?);
     shown.story = match &wanted.session {

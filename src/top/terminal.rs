@@ -41,7 +41,7 @@ pub enum Event {
     Resized,
     /// Stopped and continued, by whomever.
     Continued,
-    /// By a signal, or the terminal is gone.
+    /// By a signal, or the terminal is gone, or who has news is.
     End,
     /// The one who was given the other end of the pipe has news.
     News,
@@ -89,8 +89,7 @@ impl Screen {
                 return Ok(Event::Keys(self.keys.settle().into_iter().collect()));
             }
             if ready.news {
-                self.drain_news();
-                return Ok(Event::News);
+                return Ok(if self.drain_news() { Event::News } else { Event::End });
             }
             if Instant::now() >= end {
                 return Ok(Event::Nothing);
@@ -169,9 +168,16 @@ impl Screen {
         Ok((!keys.is_empty()).then_some(Event::Keys(keys)))
     }
 
-    fn drain_news(&self) {
+    /// `false`: whoever wrote it is gone, by a panic, and nothing more will come.
+    fn drain_news(&self) -> bool {
         let mut bytes = [0; 64];
-        while matches!(rustix::io::read(&self.news, &mut bytes), Ok(1..)) {}
+        loop {
+            match rustix::io::read(&self.news, &mut bytes) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(_) => return true, // it would block: that was all
+            }
+        }
     }
 }
 

@@ -54,9 +54,7 @@ fn watched() -> Result<()> {
 
 fn tool_and_thinking(sandbox: &Sandbox, top: &Terminal) -> Result<()> {
     let doing = |what: &'static str| {
-        move |screen: &str| {
-            screen.lines().any(|line| line.contains(PROJECT) && line.contains(what))
-        }
+        move |screen: &str| screen.lines().any(|line| line.contains(PROJECT) && line.contains(what))
     };
     top.wait_for("the tool that waits", doing("Bash "))?;
     fs::write(sandbox.repository().join(FILE), "")?;

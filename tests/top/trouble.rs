@@ -16,6 +16,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("trouble::an_agent_that_dies_and_comes_back", &[], dies),
         Case::new("trouble::no_agent_and_no_history", &[], nothing),
         Case::new("trouble::a_damaged_history_and_its_repair", &[], damaged),
+        Case::new("trouble::damaged_imports_take_nothing_from_what_runs", &[], damaged_imports),
         Case::new("trouble::no_terminal_or_one_that_cannot_be_drawn_on", &[], no_terminal),
         Case::new("trouble::a_snapshot_without_anything", &[], empty_snapshot),
     ]
@@ -68,6 +69,15 @@ fn damaged() -> Result<()> {
     ensure!(document["error"].as_str().is_some_and(|it| it.contains("is damaged")), "{document}");
     sandbox.start_agent()?;
     terminal.wait_for("a history built again", |screen| screen.contains("sonnet-4-5"))
+}
+
+fn damaged_imports() -> Result<()> {
+    let sandbox = with_rich_session()?;
+    fs::write(sandbox.data_dir().join("imported.db"), "this is no database at all".repeat(99))?;
+    let terminal = start(&sandbox, 24, 80)?;
+    terminal.wait_for("the session, and what is wrong", |screen| {
+        screen.contains("sonnet-4-5") && screen.contains("imported.db is damaged")
+    })
 }
 
 fn no_terminal() -> Result<()> {

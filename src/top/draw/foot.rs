@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::super::state::{Over, State, View};
 use super::{Theme, fitting};
+use crate::config::problem::printable;
 
 pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let line = if state.over == Over::Filter {
@@ -19,7 +20,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
 fn typed(state: &State, theme: Theme) -> Line<'static> {
     Line::from(vec![
         Span::styled(" filter: ", theme.dim()),
-        Span::styled(super::clean(&state.filter), theme.strong()),
+        Span::styled(printable(&state.filter), theme.strong()),
         Span::styled("▏", theme.busy()),
         Span::styled("  Enter keep  Esc drop", theme.dim()),
     ])
@@ -39,7 +40,7 @@ fn keys(state: &State, width: u16, theme: Theme) -> Line<'static> {
         ("s", &by),
         ("r", "reverse"),
         ("a", all),
-        ("/", &super::clean(&filter)),
+        ("/", &printable(&filter)),
         ("↑↓", "select"),
     ];
     let in_detail: &[(&str, &str)] = &[
