@@ -25,6 +25,7 @@ pub mod report;
 pub mod retry;
 pub mod status;
 pub mod tags;
+pub mod top;
 mod usage;
 
 /// Claude Code, counted: what it costs and does, by project and team
@@ -67,6 +68,8 @@ pub enum Command {
     Open(open::Args),
     /// Take in past usage, from the transcripts that Claude Code keeps
     Import(import::Args),
+    /// Sessions as they run: what they do, and what it costs
+    Top(top::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -122,6 +125,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, cli.no_color),
         Command::Open(args) => open::run(args),
         Command::Import(args) => import::run(args, cli.no_color),
+        Command::Top(args) => top::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),
