@@ -13,5 +13,6 @@ pub mod paths;
 pub mod receive;
 pub mod record;
 pub mod report;
+pub mod setup;
 pub mod store;
 pub mod tags;

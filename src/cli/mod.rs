@@ -17,6 +17,7 @@ pub mod claude;
 pub mod config;
 pub mod connect;
 pub mod disconnect;
+pub mod init;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -53,6 +54,8 @@ pub enum Command {
     Wrap(claude::WrapArgs),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
+    /// The shell hook: from then on `claude` is `ccotel claude`
+    Init(init::Args),
     /// What runs, what arrived, what is waiting, and what went wrong
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
@@ -107,6 +110,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Claude(args) => Ok(claude::run(args)),
         Command::Wrap(args) => claude::run_wrap(args),
         Command::Agent(args) => agent::run(args),
+        Command::Init(args) => init::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
