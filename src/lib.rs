@@ -13,6 +13,7 @@ pub mod paths;
 pub mod receive;
 pub mod record;
 pub mod report;
+pub mod service;
 pub mod setup;
 pub mod store;
 pub mod tags;

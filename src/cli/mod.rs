@@ -21,8 +21,11 @@ pub mod init;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
+pub mod service;
+pub mod setup;
 pub mod status;
 pub mod tags;
+pub mod uninstall;
 mod usage;
 
 /// Claude Code, counted: what it costs and does, by project and team
@@ -54,6 +57,12 @@ pub enum Command {
     Wrap(claude::WrapArgs),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
+    /// Set everything up: shell, service, editors, destinations; shows each change first
+    Setup(Box<setup::Args>),
+    /// Undo what `setup` has done; --purge removes the data as well
+    Uninstall(uninstall::Args),
+    /// The agent as a service of systemd or launchd
+    Service(service::Args),
     /// The shell hook: from then on `claude` is `ccotel claude`
     Init(init::Args),
     /// What runs, what arrived, what is waiting, and what went wrong
@@ -111,6 +120,9 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Wrap(args) => claude::run_wrap(args),
         Command::Agent(args) => agent::run(args),
         Command::Init(args) => init::run(args),
+        Command::Setup(args) => setup::run(args),
+        Command::Uninstall(args) => uninstall::run(args),
+        Command::Service(args) => service::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),

@@ -18,8 +18,13 @@ pub fn insert(text: &str, lines: &str) -> (String, String) {
         text if text.ends_with('\n') => "\n",
         _ => "\n\n",
     };
-    let inserted = format!("{gap}{BEGIN}{WHY}\n{lines}{END}\n");
+    let inserted = format!("{gap}{}", of(lines));
     (format!("{text}{inserted}"), inserted)
+}
+
+/// The block itself.
+pub fn of(lines: &str) -> String {
+    format!("{BEGIN}{WHY}\n{lines}{END}\n")
 }
 
 /// The text without what was put in, whatever has become of the rest.
@@ -33,7 +38,7 @@ pub fn take_out(text: &str, inserted: &str) -> String {
     let (before, after) = (&text[..found.start], &text[found.end..]);
     let before = match before.strip_suffix(gap) {
         // The line above had no end of its own; it needs one if there is a line below now.
-        Some(trimmed) if gap.len() == 2 && !after.is_empty() => &before[..trimmed.len() + 1],
+        Some(trimmed) if gap.len() == 2 && !after.is_empty() => &before[..=trimmed.len()],
         Some(trimmed) => trimmed,
         None => before,
     };

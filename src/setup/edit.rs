@@ -8,6 +8,7 @@ use super::block;
 use super::files::{self, SetupError};
 use super::journal::{FileEntry, Journal};
 use super::jsonc::{self, Key};
+use crate::config::edit::ConfigFile;
 
 /// What a file shall have.
 #[derive(Clone, Debug)]
@@ -24,8 +25,17 @@ pub enum Wanted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Edit {
-    Block { inserted: String },
-    Keys { keys: Vec<Key>, created: Vec<String> },
+    Block {
+        inserted: String,
+    },
+    Keys {
+        keys: Vec<Key>,
+        created: Vec<String>,
+    },
+    /// Destinations of `config.toml`, by name.
+    Destinations {
+        names: Vec<String>,
+    },
     Whole,
 }
 
@@ -52,6 +62,11 @@ pub fn plan(
 ) -> Result<Option<Planned>, SetupError> {
     let real = files::real(path);
     let current = files::read(&real)?;
+    if let Some(text) = &current
+        && is_in_place(path, text, wanted, journal.file(&real))?
+    {
+        return Ok(None);
+    }
     let before = match journal.file(&real) {
         Some(entry) => entry.without(current.as_deref())?,
         None => current.clone(),
@@ -82,6 +97,33 @@ pub fn plan(
     Ok(Some(Planned { path: path.to_path_buf(), current, after, mode, entry }))
 }
 
+/// Whether the file has it already, wherever others have moved it to.
+fn is_in_place(
+    path: &Path,
+    text: &str,
+    wanted: &Wanted,
+    known: Option<&FileEntry>,
+) -> Result<bool, SetupError> {
+    match wanted {
+        Wanted::Block(lines) => Ok(known.is_some() && text.contains(&block::of(lines))),
+        Wanted::Whole { text: whole, .. } => Ok(known.is_some() && text == whole),
+        Wanted::Keys(keys) => {
+            let ours = known.map(|entry| entry.edit.keys()).unwrap_or_default();
+            for key in keys {
+                let found =
+                    jsonc::get(text, &key.path).map_err(|error| SetupError::jsonc(path, &error))?;
+                let is_value = |value: &str| found.as_deref() == Some(&*jsonc::string(value));
+                // One that we have set to something else is brought up to date.
+                let outdated = ours.iter().any(|it| it.path == key.path && is_value(&it.value));
+                if found.is_none() || (outdated && !is_value(&key.value)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+    }
+}
+
 impl Planned {
     /// Writes it down, then does it.
     pub fn carry_out(self, journal: &mut Journal) -> Result<(), SetupError> {
@@ -96,6 +138,14 @@ impl Planned {
 }
 
 impl Edit {
+    /// The keys that were set, if that is what it is.
+    pub fn keys(&self) -> &[Key] {
+        match self {
+            Self::Keys { keys, .. } => keys,
+            _ => &[],
+        }
+    }
+
     /// The text without what this edit put in.
     pub fn take_out(&self, path: &Path, text: &str) -> Result<String, SetupError> {
         match self {
@@ -105,6 +155,14 @@ impl Edit {
                 let why = format!("{error}; take out {} by hand", names.join(", "));
                 SetupError::unsuitable(path, why)
             }),
+            Self::Destinations { names } => {
+                let mut file = ConfigFile::of_text(path, text)
+                    .map_err(|error| SetupError::unsuitable(path, error.to_string()))?;
+                for name in names {
+                    file.remove_destination(name);
+                }
+                Ok(file.to_string())
+            }
             Self::Whole => Ok(String::new()),
         }
     }

@@ -3,7 +3,7 @@
 //! Only keys that are not there are set, and only those that still have our value are taken out.
 
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
 use serde::{Deserialize, Serialize};
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -60,6 +60,11 @@ pub fn get(text: &str, path: &[String]) -> Result<Option<String>, JsoncError> {
         }
     }
     Ok(object.get(last).and_then(|property| property.value()).map(|value| value.to_string()))
+}
+
+/// A string as JSON.
+pub fn string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Sets the keys that are not there.
@@ -120,7 +125,7 @@ pub fn take_out(text: &str, keys: &[Key], created: &[String]) -> Result<String, 
 
 /// Without properties, and without a comment of somebody's.
 fn is_empty(object: &CstObject) -> bool {
-    object.properties().is_empty() && !object.children().iter().any(|child| child.is_comment())
+    object.properties().is_empty() && !object.children().iter().any(CstNode::is_comment)
 }
 
 fn top(root: &CstRootNode) -> Result<Option<CstObject>, JsoncError> {
