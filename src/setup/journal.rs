@@ -150,7 +150,8 @@ impl Content {
     fn new(paths: &Paths) -> Self {
         Self {
             version: VERSION,
-            directories: Vec::new(),
+            // The agent makes it, to see when a configuration appears.
+            directories: directories::missing(&paths.config_dir),
             files: Vec::new(),
             links: Vec::new(),
             service: None,

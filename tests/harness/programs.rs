@@ -16,6 +16,17 @@ pub enum Program {
     VictoriaLogs,
     /// `unshare -rm`: a file system of a test's own, without being root.
     MountNamespace,
+    Bash,
+    Zsh,
+    Fish,
+    FishIndent,
+    Shellcheck,
+    Shfmt,
+    Ruby,
+    SystemdAnalyze,
+    SystemdSocketActivate,
+    CargoDeb,
+    Lintian,
 }
 
 impl Program {
@@ -30,6 +41,19 @@ impl Program {
             Self::Node => ("CCOTEL_TEST_NODE", "node"),
             Self::VictoriaLogs => ("CCOTEL_TEST_VICTORIALOGS", "victoria-logs"),
             Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
+            Self::Bash => ("CCOTEL_TEST_BASH", "bash"),
+            Self::Zsh => ("CCOTEL_TEST_ZSH", "zsh"),
+            Self::Fish => ("CCOTEL_TEST_FISH", "fish"),
+            Self::FishIndent => ("CCOTEL_TEST_FISH_INDENT", "fish_indent"),
+            Self::Shellcheck => ("CCOTEL_TEST_SHELLCHECK", "shellcheck"),
+            Self::Shfmt => ("CCOTEL_TEST_SHFMT", "shfmt"),
+            Self::Ruby => ("CCOTEL_TEST_RUBY", "ruby"),
+            Self::SystemdAnalyze => ("CCOTEL_TEST_SYSTEMD_ANALYZE", "systemd-analyze"),
+            Self::SystemdSocketActivate => {
+                ("CCOTEL_TEST_SYSTEMD_SOCKET_ACTIVATE", "systemd-socket-activate")
+            }
+            Self::CargoDeb => ("CCOTEL_TEST_CARGO_DEB", "cargo-deb"),
+            Self::Lintian => ("CCOTEL_TEST_LINTIAN", "lintian"),
         }
     }
 

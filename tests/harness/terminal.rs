@@ -21,6 +21,7 @@ pub struct Terminal {
     child: Child,
     pty: Arc<Pty>,
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
@@ -32,20 +33,38 @@ impl Terminal {
             .context("starting a program in a terminal")?;
         let pty = Arc::new(pty);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
-        let (reader, shown) = (pty.clone(), screen.clone());
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (reader, shown, kept) = (pty.clone(), screen.clone(), written.clone());
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             // Linux answers EIO when the last program has left the terminal.
             while let Ok(count @ 1..) = (&*reader).read(&mut buffer) {
                 let mut screen = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 screen.process(&buffer[..count]);
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..count]);
             }
         });
-        Ok(Self { child, pty, screen })
+        Ok(Self { child, pty, screen, written })
     }
 
     pub fn screen(&self) -> String {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner).screen().contents()
+    }
+
+    /// Everything that was written to it, its control sequences included.
+    pub fn written(&self) -> String {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&written).into_owned()
+    }
+
+    pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.screen_mut().set_size(
+            NonZero::new(rows).context("no rows")?,
+            NonZero::new(columns).context("no columns")?,
+        );
+        Ok(self.pty.resize(Size::new(rows, columns))?)
     }
 
     pub fn type_text(&mut self, text: &str) -> Result<()> {

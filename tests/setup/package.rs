@@ -1,0 +1,7 @@
+//! Packages.
+
+use crate::harness::cases::Case;
+
+pub fn cases() -> Vec<Case> {
+    Vec::new()
+}
