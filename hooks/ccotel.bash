@@ -33,10 +33,11 @@ function __ccotel_alias {
 function __ccotel_take {
   __ccotel_alias
   function claude {
-    if builtin command -v "$__ccotel_program" >/dev/null 2>&1; then
-      builtin command "$__ccotel_program" claude "$@"
+    # Not `builtin command`: under `set -e` its status would end the shell in spite of a `||`.
+    if command -v "$__ccotel_program" >/dev/null 2>&1; then
+      command "$__ccotel_program" claude "$@"
     else
-      builtin command "${CCOTEL_CLAUDE:-claude}" "$@"
+      command "${CCOTEL_CLAUDE:-claude}" "$@"
     fi
   }
 }

@@ -33,7 +33,7 @@ function __ccotel_alias {
 function __ccotel_take {
   __ccotel_alias
   function claude {
-    if builtin command -v "$__ccotel_program" >/dev/null 2>&1; then
+    if command -v "$__ccotel_program" >/dev/null 2>&1; then
       command "$__ccotel_program" claude "$@"
     else
       command "${CCOTEL_CLAUDE:-claude}" "$@"

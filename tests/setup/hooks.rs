@@ -172,8 +172,10 @@ fn without_ccotel_is_plain(shell: Shell) -> Result<()> {
 
 /// A `claude` that waits, as a shell script.
 const WAITING: &str = r#"#!/bin/sh
-echo "waiting"
 trap 'echo interrupted; exit 130' INT
+trap 'echo resumed' CONT
+while [ "$1" = --settings ]; do shift 2; done
+echo "waiting for $1"
 while :; do read -r line && echo "got $line" && [ "$line" = end ] && exit 5; done
 "#;
 
@@ -183,17 +185,17 @@ fn interrupts_and_job_control(shell: Shell) -> Result<()> {
     home.executable("claude", WAITING)?;
     let status = if shell.name == "fish" { "echo code-$status" } else { "echo code-$?" };
     let mut terminal = shell.start(&home)?;
-    types(&mut terminal, "claude", "waiting")?;
+    types(&mut terminal, "claude one", "waiting for one")?;
     terminal.type_text("\u{3}")?;
     terminal.wait_for("its own end", |screen| screen.contains("interrupted"))?;
     types(&mut terminal, status, "code-130")?;
-    types(&mut terminal, "clear; claude", "waiting")?;
+    types(&mut terminal, "claude two", "waiting for two")?;
     types(&mut terminal, "hello", "got hello")?;
     terminal.type_text("\u{1a}")?;
     terminal.wait_for("the shell", |screen| {
         screen.to_lowercase().contains("stopped") || screen.contains("suspended")
     })?;
-    types(&mut terminal, "fg", "claude")?;
+    types(&mut terminal, "fg", "resumed")?;
     types(&mut terminal, "again", "got again")?;
     types(&mut terminal, "end", "got end")?;
     types(&mut terminal, status, "code-5")?;

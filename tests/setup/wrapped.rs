@@ -55,7 +55,9 @@ fn bytes_pass_untouched() -> Result<()> {
     home.run(&["setup", "--yes", "--without", "service"])?;
     let wrapper = home.home(".local/share/ccotel/shims/ccotel-wrap");
     let mut command = home.command("setsid");
-    command.args(["--wait"]).arg(&wrapper).arg("cat").arg("-");
+    // It gets options that no cat takes.
+    home.executable("bundled", "#!/bin/sh\nexec cat\n")?;
+    command.arg("--wait").arg(&wrapper).arg(home.path("the bin/bundled"));
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
