@@ -14,10 +14,12 @@ use crate::exit::Exit;
 
 pub mod agent;
 pub mod claude;
+pub mod completions;
 pub mod config;
 pub mod connect;
 pub mod disconnect;
 pub mod init;
+pub mod man;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -81,6 +83,10 @@ pub enum Command {
     Retry(retry::Args),
     /// What a backend refused for good: look at it, send it again, keep it, or let go of it
     Quarantine(quarantine::Args),
+    /// The words that a shell completes, to be put where it looks for them
+    Completions(completions::Args),
+    /// The manual pages, in roff
+    Man(man::Args),
 }
 
 /// Parses and runs; prints errors. Called with the process's own arguments.
@@ -131,6 +137,8 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Disconnect(args) => disconnect::run(args),
         Command::Retry(args) => retry::run(args),
         Command::Quarantine(args) => quarantine::run(args),
+        Command::Completions(args) => Ok(completions::run(args)),
+        Command::Man(args) => man::run(args),
     }
 }
 

@@ -193,12 +193,13 @@ fn interrupts_and_job_control(shell: Shell) -> Result<()> {
     types(&mut terminal, "hello", "got hello")?;
     terminal.type_text("\u{1a}")?;
     terminal.wait_for("the shell", |screen| {
-        screen.to_lowercase().contains("stopped") || screen.contains("suspended")
+        screen.trim_end().lines().last().is_some_and(|line| line.starts_with("READY>"))
     })?;
     types(&mut terminal, "fg", "resumed")?;
     types(&mut terminal, "again", "got again")?;
     types(&mut terminal, "end", "got end")?;
-    types(&mut terminal, status, "code-5")?;
+    // zsh loses the status of any function that was stopped.
+    types(&mut terminal, status, if shell.name == "zsh" { "code-0" } else { "code-5" })?;
     ends(terminal)
 }
 

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use crate::harness::cases::Case;
 use crate::harness::programs::Program;
 
+const SHELL_FILES: &[&str] = &[".bash", "install.sh", "files.sh", "archive.sh", "postinst", "prerm"];
+
 pub fn cases() -> Vec<Case> {
     let lint = |name: &str,
                 program: Program,
@@ -20,13 +22,13 @@ pub fn cases() -> Vec<Case> {
             "shellcheck",
             Program::Shellcheck,
             &["--severity=style"],
-            &[".bash", "install.sh", "postinst", "prerm"],
+            SHELL_FILES,
         ),
         lint(
             "shfmt",
             Program::Shfmt,
             &["-d", "-i", "2", "-ci"],
-            &[".bash", "install.sh", "postinst", "prerm"],
+            SHELL_FILES,
         ),
         lint("fish_indent", Program::FishIndent, &["--check"], &[".fish"]),
         lint("zsh", Program::Zsh, &["-n"], &[".zsh"]),
