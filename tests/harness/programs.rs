@@ -27,6 +27,8 @@ pub enum Program {
     SystemdSocketActivate,
     CargoDeb,
     Lintian,
+    /// A root file system of a test's own, as root: `unshare -m`, an overlay, and `dpkg`.
+    CleanRoot,
 }
 
 impl Program {
@@ -54,12 +56,17 @@ impl Program {
             }
             Self::CargoDeb => ("CCOTEL_TEST_CARGO_DEB", "cargo-deb"),
             Self::Lintian => ("CCOTEL_TEST_LINTIAN", "lintian"),
+            Self::CleanRoot => ("CCOTEL_TEST_DPKG", "dpkg"),
         }
     }
 
     /// By its variable, which must then be right, or else from PATH.
     pub fn find(self) -> Option<PathBuf> {
-        self.find_file().filter(|file| self != Self::MountNamespace || may_unshare(file))
+        self.find_file().filter(|file| match self {
+            Self::MountNamespace => may_unshare(file),
+            Self::CleanRoot => may_overlay(),
+            _ => true,
+        })
     }
 
     fn find_file(self) -> Option<PathBuf> {
@@ -82,9 +89,21 @@ impl Program {
         let (variable, program) = self.names();
         match self {
             Self::MountNamespace => "needs `unshare -rm`, which is not there or not allowed".into(),
+            Self::CleanRoot => "needs root, dpkg and overlay mounts in `unshare -m`".into(),
             _ => format!("needs `{program}` on PATH or in {variable}"),
         }
     }
+}
+
+/// Needs root, and a kernel that has it.
+fn may_overlay() -> bool {
+    let script = "set -e; d=$(mktemp -d); trap 'umount -l \"$d\"; rmdir \"$d\"' EXIT; \
+                  mount -t tmpfs tmpfs \"$d\"; mkdir \"$d/u\" \"$d/w\" \"$d/r\"; \
+                  mount -t overlay overlay -o lowerdir=/,upperdir=\"$d/u\",workdir=\"$d/w\" \"$d/r\"; \
+                  umount \"$d/r\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Containers often forbid it.

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 use crate::harness::cases::Case;
 use crate::harness::programs::Program;
 
-const SHELL_FILES: &[&str] = &[".bash", "install.sh", "files.sh", "archive.sh", "postinst", "prerm"];
+const SHELL_FILES: &[&str] =
+    &[".bash", "install.sh", "files.sh", "archive.sh", "postinst", "prerm"];
 
 pub fn cases() -> Vec<Case> {
     let lint = |name: &str,
@@ -18,18 +19,8 @@ pub fn cases() -> Vec<Case> {
         Case::new(format!("lint_{name}"), &[program], move || clean(program, arguments, ends))
     };
     vec![
-        lint(
-            "shellcheck",
-            Program::Shellcheck,
-            &["--severity=style"],
-            SHELL_FILES,
-        ),
-        lint(
-            "shfmt",
-            Program::Shfmt,
-            &["-d", "-i", "2", "-ci"],
-            SHELL_FILES,
-        ),
+        lint("shellcheck", Program::Shellcheck, &["--severity=style"], SHELL_FILES),
+        lint("shfmt", Program::Shfmt, &["-d", "-i", "2", "-ci"], SHELL_FILES),
         lint("fish_indent", Program::FishIndent, &["--check"], &[".fish"]),
         lint("zsh", Program::Zsh, &["-n"], &[".zsh"]),
         lint("fish", Program::Fish, &["--no-execute"], &[".fish"]),

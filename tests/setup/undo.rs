@@ -289,8 +289,7 @@ fn setup_asks_on_a_terminal() -> Result<()> {
     }
     ensure!(home.read(VSCODE)? == VSCODE_TEXT, "{}", home.read(VSCODE)?);
     ensure!(
-        home.read(".bashrc")?.contains(" init bash")
-            && home.read(CURSOR)?.contains("ccotel-wrap")
+        home.read(".bashrc")?.contains(" init bash") && home.read(CURSOR)?.contains("ccotel-wrap")
     );
     Ok(())
 }
