@@ -16,6 +16,8 @@ pub mod paths;
 pub mod receive;
 pub mod record;
 pub mod report;
+pub mod service;
+pub mod setup;
 pub mod store;
 pub mod tags;
 pub mod top;

@@ -19,15 +19,19 @@ pub mod config;
 pub mod connect;
 pub mod demo;
 pub mod disconnect;
-pub mod open;
 pub mod import;
+pub mod init;
 pub mod man;
+pub mod open;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
+pub mod service;
+pub mod setup;
 pub mod status;
 pub mod tags;
 pub mod top;
+pub mod uninstall;
 mod usage;
 
 /// Claude Code, counted: what it costs and does, by project and team
@@ -60,6 +64,14 @@ pub enum Command {
     Wrap(claude::WrapArgs),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
+    /// Set everything up: shell, service, editors, destinations; shows each change first
+    Setup(Box<setup::Args>),
+    /// Undo what `setup` has done; --purge removes the data as well
+    Uninstall(uninstall::Args),
+    /// The agent as a service of systemd or launchd
+    Service(service::Args),
+    /// The shell hook: from then on `claude` is `ccotel claude`
+    Init(init::Args),
     /// What runs, what arrived, what is waiting, and what went wrong
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
@@ -126,6 +138,10 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Claude(args) => Ok(claude::run(args)),
         Command::Wrap(args) => claude::run_wrap(args),
         Command::Agent(args) => agent::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Setup(args) => setup::run(args),
+        Command::Uninstall(args) => uninstall::run(args),
+        Command::Service(args) => service::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
         Command::Demo(args) => demo::run(args, cli.no_color),

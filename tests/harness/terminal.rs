@@ -23,6 +23,7 @@ pub struct Terminal {
     child: Child,
     pty: Arc<Pty>,
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
@@ -42,16 +43,19 @@ impl Terminal {
             NonZero::new(columns).context("no columns")?,
             0,
         )));
-        let (reader, shown) = (pty.clone(), screen.clone());
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (reader, shown, kept) = (pty.clone(), screen.clone(), written.clone());
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             // Linux answers EIO when the last program has left the terminal.
             while let Ok(count @ 1..) = (&*reader).read(&mut buffer) {
                 let mut screen = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 screen.process(&buffer[..count]);
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..count]);
             }
         });
-        Ok(Self { child, pty, screen })
+        Ok(Self { child, pty, screen, written })
     }
 
     pub fn screen(&self) -> String {
@@ -94,6 +98,12 @@ impl Terminal {
     /// The group of processes that keys go to.
     pub fn foreground(&self) -> Result<Pid> {
         Ok(tcgetpgrp(&*self.pty)?)
+    }
+
+    /// Everything that was written to it, its control sequences included.
+    pub fn written(&self) -> String {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&written).into_owned()
     }
 
     pub fn type_text(&mut self, text: &str) -> Result<()> {
