@@ -74,8 +74,9 @@ fn measure(path: &Path, since: &str, by: &str) -> anyhow::Result<()> {
         let begun = Instant::now();
         let clock = Clock::system(Some("Europe/Paris"))?;
         let range = clock.range(since, None)?;
-        let question = Question { clock, range, by: Dimensions::new(vec![by.parse()?])? };
-        let history = History::open(path)?.context("there is no history")?;
+        let by = Dimensions::new(vec![by.parse()?])?;
+        let question = Question { clock, range, by, filters: Vec::new() };
+        let history = History::open_files(Some(path), None)?.context("there is no history")?;
         let answer = answer(&history, &question)?;
         let text = table::text(&question, &answer, Look { width: None, colour: false });
         times.push(begun.elapsed());

@@ -16,7 +16,9 @@ pub mod agent;
 pub mod claude;
 pub mod config;
 pub mod connect;
+pub mod demo;
 pub mod disconnect;
+pub mod open;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -31,6 +33,7 @@ mod usage;
 Examples:
   ccotel claude                                       a session, counted
   ccotel report --since today --by project,model      what it cost
+  ccotel open                                         the same as a page in the browser
   ccotel connect prometheus http://localhost:9090     where to forward it
   ccotel status                                       how all of this is doing
 
@@ -57,6 +60,10 @@ pub enum Command {
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
     Report(report::Args),
+    /// A made-up fortnight, to see what all of this looks like
+    Demo(demo::Args),
+    /// The local page: cost, sessions, tools, models and health, in the browser
+    Open(open::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -109,6 +116,8 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Agent(args) => agent::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
+        Command::Demo(args) => demo::run(args, cli.no_color),
+        Command::Open(args) => open::run(args),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),

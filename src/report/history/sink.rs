@@ -13,10 +13,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::event_rows::{Activities, EventRows};
+use super::event_rows::Events;
 use super::facts::Fact;
 use super::grain::Grain;
-use super::intern::Interner;
 use super::schema::{self, HistoryError};
 use crate::record::Labels;
 use crate::store::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
@@ -232,9 +231,7 @@ fn add_events(
     progress: &mut Progress,
     requests: &[HistoryEvents],
 ) -> rusqlite::Result<()> {
-    let mut interner = Interner::new(transaction)?;
-    let mut rows = EventRows::new(transaction)?;
-    let mut activities = Activities::default();
+    let mut events = Events::new(transaction)?;
     for request in requests {
         if request.row <= progress.cursors.row {
             continue;
@@ -245,15 +242,11 @@ fn add_events(
             continue;
         }
         for (ordinal, event) in (0_i64..).zip(&request.events) {
-            let Some(counted) = Fact::from_event(event, request.received_ms) else { continue };
-            let session = interner.session(counted.session.as_deref(), counted.time_ms)?;
-            let facet = interner.facet(&counted.facet)?;
-            rows.insert(&counted, (request.row, ordinal), session, facet)?;
-            activities.add(counted.time_ms.div_euclid(MINUTE_MS), session, facet, &counted.kind);
+            let Some(fact) = Fact::from_event(event, request.received_ms) else { continue };
+            events.add(&fact, (request.row, ordinal))?;
         }
     }
-    interner.finish()?;
-    activities.write(transaction)
+    events.finish()
 }
 
 /// Once a UTC day, by the agent's own clock as the rows carry it.
@@ -277,12 +270,20 @@ fn prune(
             )?;
         }
     }
-    for table in ["request", "api_error", "prompt", "tool_result"] {
+    transaction.execute("DELETE FROM duration WHERE start_minute < ?", [cutoff_minute])?;
+    for (table, column) in [
+        ("request", "time_ms"),
+        ("api_error", "time_ms"),
+        ("prompt", "time_ms"),
+        ("tool_result", "time_ms"),
+        ("tool_decision", "time_ms"),
+        ("prompt_usage", "last_ms"),
+        ("session", "last_ms"),
+    ] {
         transaction.execute(
-            &format!("DELETE FROM {table} WHERE time_ms < ?"),
+            &format!("DELETE FROM {table} WHERE {column} < ?"),
             [cutoff_minute * MINUTE_MS],
         )?;
     }
-    transaction.execute("DELETE FROM session WHERE last_ms < ?", [cutoff_minute * MINUTE_MS])?;
     Ok(())
 }
