@@ -130,28 +130,32 @@ def ranking(title, description, query, unit, **more):
     return panel("bargauge", title, description, query, unit, options, defaults, **more)
 
 
-def table(title, description, queries, columns, key=None, unit="none", **more):
-    """`columns` is (name as queried, title, unit), in order; `key` joins several queries."""
+def table(title, description, queries, columns, unit="none", **more):
+    """`columns` is (name as queried, title, unit), in order. Several queries have the same labels."""
     custom = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": False}
     options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""}}
     options["sortBy"] = [{"displayName": more.pop("sort"), "desc": True}] if "sort" in more else []
     queries = queries if isinstance(queries, list) else [queries]
-    steps = []
-    if queries[0].datasource["type"] != "prometheus":
-        steps.append({"id": "labelsToFields", "options": {"mode": "columns"}})
-    if len(queries) > 1:
-        steps.append({"id": "joinByField", "options": {"byField": key, "mode": "outer"}})
+    steps = more.pop("steps", None) or [ONE_TABLE if queries[0].datasource["type"] == "prometheus" else SERIES_TO_ROWS]
     names = {name: title for name, title, _ in columns}
-    steps.append({"id": "organize", "options": {
-        "excludeByName": {"Time": True, "__name__": True} | {f"Time {n}": True for n in range(1, len(queries) + 1)},
-        "indexByName": {name: index for index, name in enumerate(names)}, "renameByName": names,
-    }})
+    hidden = ["Time", "Field", "Line", "labels", "__name__"]
+    steps = steps + [{"id": "organize", "options": {
+        "excludeByName": dict.fromkeys(hidden, True), "renameByName": names,
+        "indexByName": {name: index for index, name in enumerate(names)},
+    }}]
     overrides = more.pop("overrides", []) + [
         {"matcher": {"id": "byName", "options": title}, "properties": [{"id": "unit", "value": unit}]}
         for _, title, unit in columns if unit
     ]
     return panel("table", title, description, queries, unit, options, None, custom,
-                 transformations=more.pop("transformations", steps), overrides=overrides, **more)
+                 transformations=steps, overrides=overrides, **more)
+
+
+# Prometheus answers in tables; those of several queries are laid over each other.
+ONE_TABLE = {"id": "merge", "options": {}}
+# Loki and VictoriaLogs answer in one series a row; its value stands under "Last *".
+SERIES_TO_ROWS = {"id": "reduce", "options": {"reducers": ["lastNotNull"], "labelsToFields": True, "mode": "seriesToRows"}}
+LAST = "Last *"
 
 
 def logs(title, description, query, ascending=False):

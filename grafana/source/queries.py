@@ -105,6 +105,8 @@ class LogQL(Events):
         names = f'event_name="{event}"' if isinstance(event, str) else f'event_name=~"{"|".join(event)}"'
         model = isinstance(event, str) and event.startswith("api_")
         filters = [names, 'user_email=~"$user"'] + (['model=~"$model"'] if model else [])
+        has = more.pop("has", None)
+        filters += [f'{has}!=""'] if has else []
         filters += [f'{name}="{value}"' for name, value in more.items()]
         stream = '{service_name=~"claude-code.*", team=~"$team", project=~"$project"}'
         return " | ".join([stream, *filters])
@@ -150,8 +152,19 @@ class LogQL(Events):
         stamped = f"{events} | label_format at=`{{{{ __timestamp__ | unixEpochMillis }}}}` | unwrap at"
         return f"{which}_over_time({stamped} {self.window(when)}) by (session_id)"
 
-    def edges(self, which, top):
-        return f'topk({top}, {self.edge(which, "total")})'
+    def session_list(self, measures, top):
+        """One query a column. Only the dearest sessions are listed, so each is asked of them alone."""
+        keys = "session_id, project"
+        dearest = self.total("cost_usd", "total", keys, top=top, event="api_request")
+        queries = []
+        for name, event in measures.items():
+            if name == "Started":
+                query = f"{self.edge('min', 'total')[:-len('(session_id)')]}({keys})"
+            else:
+                query = dearest if name == "Cost" else self.count("total", keys, event=event)
+            among = query if name == "Cost" else f"({query}) and on ({keys}) ({dearest})"
+            queries.append(f'label_replace({among}, "measure", "{name}", "", "")')
+        return queries, [{"id": "joinByLabels", "options": {"value": "measure", "join": ["session_id", "project"]}}]
 
     def between(self, field, low, high, when, **where):
         bounds = f"{field} >= {low}" + (f" | {field} < {high}" if high else "")
@@ -199,6 +212,8 @@ class LogsQL(Events):
         names = f'event.name:="{event}"' if isinstance(event, str) else f'event.name:in({", ".join(event)})'
         model = isinstance(event, str) and event.startswith("api_")
         filters = [self.stream(), names] + (["model:~`${model:regex}`"] if model else [])
+        has = more.pop("has", None)
+        filters += [f"{self.field(has)}:*"] if has else []
         filters += [f'{self.field(name)}:="{value}"' for name, value in more.items()]
         return " ".join(filters)
 
@@ -258,10 +273,17 @@ class LogsQL(Events):
         each = self.stats(where, "session_id", "min(_time) as first, max(_time) as last")
         return f"{each} | math (last - first) / 1000000000 as seconds | stats avg(seconds) as value"
 
-    def edges(self, which, top):
-        where = self.where(event=["user_prompt", "api_request"])
-        edge = self.stats(where, "session_id", f"{which}(_time) as edge")
-        return f"{edge} | math edge / 1000000 as value | fields session.id, value | sort by (value desc) limit {top}"
+    def session_list(self, measures, top):
+        """One query for all columns: its rows come as fields of log lines."""
+        counts = ", ".join(f'count() if (event.name:="{event}") as {name}' for name, event in measures.items() if event)
+        where = self.where(event=[event for event in measures.values() if event])
+        each = self.stats(where, "session_id, project", f"min(_time) as Started, sum(cost_usd) as Cost, {counts}")
+        kept = ", ".join(["session.id", "project", *measures])
+        return [f"{each} | sort by (Cost desc) limit {top} | fields {kept}"], [
+            {"id": "extractFields", "options": {"source": "labels", "format": "json", "replace": False, "keepTime": False}},
+            {"id": "convertFieldType", "options": {"conversions": [
+                {"targetField": name, "destinationType": "time" if name == "Started" else "number"} for name in measures]}},
+        ]
 
     def between(self, field, low, high, when, **where):
         bounds = f"{field}:>={low}" + (f" {field}:<{high}" if high else "")

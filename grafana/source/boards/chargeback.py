@@ -56,7 +56,5 @@ def matrix():
     queries = [Query(total(metric, by=by), ref=ref) for ref, _, metric, _ in columns]
     shown = [(f"Value #{ref}", title, unit) for ref, title, _, unit in columns]
     panel = table("Team × project", f"{OWNED} {LIST_PRICE}", queries, [("team", "Team", None), ("project", "Project", None), *shown], sort="Cost")
-    # A pair is the key, so the tables are merged, not joined.
-    panel["transformations"][0] = {"id": "merge", "options": {}}
     panel["options"]["footer"] = {"show": True, "reducer": ["sum"], "countRows": False, "fields": ["Cost", "Tokens", "Lines", "Commits", "Pull requests"]}
     return panel

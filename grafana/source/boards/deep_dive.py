@@ -1,7 +1,7 @@
 """Claude Code Deep Dive: every prompt, request, tool and error, from events alone."""
 
 from ..board import Board
-from ..panels import BYTES, COLORS, COUNT, MILLISECONDS, PERCENT, TOKENS, USD
+from ..panels import BYTES, COLORS, COUNT, LAST, MILLISECONDS, PERCENT, TOKENS, USD
 from ..panels import bars, event, graph, logs, pie, ranking, stat, table
 from .overview import LIST_PRICE, failed
 
@@ -76,18 +76,14 @@ def requests(board, events, ask):
         8,
         table("Models by session", "The 50 dearest pairs of session and model.",
               ask(events.total("cost_usd", "total", "session_id, model", top=50, **request)),
-              [(events.field("session_id"), "Session", None), ("model", "Model", None), (value(events), "Cost", USD)], sort="Cost"),
+              [(events.field("session_id"), "Session", None), ("model", "Model", None), (LAST, "Cost", USD)], sort="Cost"),
         ranking("Where requests come from", "The ten query sources with most requests: the main thread, subagents, compaction.",
                 ask(events.count("total", "query_source", top=10, **request), "{{query_source}}"), COUNT),
         table("Failed requests", "By model and status.",
               ask(events.count("total", "model, status_code", top=20, event="api_error")),
-              [("model", "Model", None), ("status_code", "Status", None), (value(events), "Errors", COUNT)], sort="Errors"),
+              [("model", "Model", None), ("status_code", "Status", None), (LAST, "Errors", COUNT)], sort="Errors"),
     )
 
-
-def value(events):
-    """The column that a count arrives in."""
-    return "value" if events.suffix else "Value #A"
 
 
 def tools(board, events, ask):
@@ -114,11 +110,11 @@ def tools(board, events, ask):
         ranking("Result size by tool", "The mean of what each tool gave back.",
                 ask(events.average("tool_result_size_bytes", "total", "tool_name", **ran), "{{tool_name}}"), BYTES),
         ranking("MCP scope", "Calls of MCP tools, by where their server is configured.",
-                ask(events.count("total", "mcp_server_scope", top=10, **ran), "{{mcp_server_scope}}"), COUNT),
+                ask(events.count("total", "mcp_server_scope", top=10, has="mcp_server_scope", **ran), "{{mcp_server_scope}}"), COUNT),
         ranking("Skills", f"The ten dearest. {LIST_PRICE}",
-                ask(events.total("cost_usd", "total", "skill_name", top=10, event="api_request"), "{{skill_name}}"), USD),
+                ask(events.total("cost_usd", "total", "skill_name", top=10, has="skill_name", event="api_request"), "{{skill_name}}"), USD),
         ranking("Agents", f"The ten dearest subagents. {LIST_PRICE}",
-                ask(events.total("cost_usd", "total", "agent_name", top=10, event="api_request"), "{{agent_name}}"), USD),
+                ask(events.total("cost_usd", "total", "agent_name", top=10, has="agent_name", event="api_request"), "{{agent_name}}"), USD),
     )
 
 

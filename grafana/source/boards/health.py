@@ -77,5 +77,4 @@ def installs():
     shown = [(f"Value #{ref}", title, unit) for ref, title, _, unit in columns]
     panel = table("Installs and destinations", f"The {top} first. `Last success` is how long ago.", queries,
                   [("instance", "Install", None), ("destination", "Destination", None), *shown], sort="Oldest")
-    panel["transformations"][0] = {"id": "merge", "options": {}}
     return panel

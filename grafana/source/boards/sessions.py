@@ -31,28 +31,21 @@ def board(events):
 
 
 def sessions(events, ask):
-    key = events.field("session_id")
-    top = LISTED_MAX
-    columns = [
-        ("started", "Started", events.edges("min", 10 * top), "dateTimeAsIso"),
-        ("cost", "Cost", events.total("cost_usd", "total", "session_id, project", top=top, event="api_request"), USD),
-        ("prompts", "Prompts", events.count("total", "session_id", top=10 * top, event="user_prompt"), COUNT),
-        ("requests", "Requests", events.count("total", "session_id", top=10 * top, event="api_request"), COUNT),
-        ("tools", "Tools", events.count("total", "session_id", top=10 * top, event="tool_result"), COUNT),
-        ("errors", "Errors", events.count("total", "session_id", top=10 * top, event="api_error"), COUNT),
-    ]
-    queries = [ask(query, ref=ref) for ref, _, query, _ in columns]
-    shown = [(f"{events_value(events)} #{ref}", title, unit) for ref, title, _, unit in columns]
     link = {"title": "The session's story", "targetBlank": False,
-            "url": f"/d/claude-code-session{events.suffix}?var-session=${{__value.raw}}&${{__url_time_range}}&${{prometheus:queryparam}}"}
-    overrides = [{"matcher": {"id": "byName", "options": "Session"}, "properties": [{"id": "links", "value": [link]}, {"id": "custom.width", "value": 320}]}]
-    panel = table("Sessions", f"The {top} dearest; a click on one opens its story. {LIST_PRICE}", queries,
-                  [(key, "Session", None), ("project", "Project", None), *shown], key=key, sort="Cost", overrides=overrides)
-    # Of the columns that know more sessions, those that are among the dearest.
-    panel["transformations"].append({"id": "filterByValue", "options": {
-        "type": "exclude", "match": "any", "filters": [{"fieldName": "Cost", "config": {"id": "isNull", "options": {}}}]}})
-    return panel
+            "url": f"/d/claude-code-session{events.suffix}?var-session=${{__value.raw}}&${{__url_time_range}}"}
+    overrides = [{"matcher": {"id": "byName", "options": "Session"},
+                  "properties": [{"id": "links", "value": [link]}, {"id": "custom.width", "value": 320}]}]
+    units = {"Started": "dateTimeAsIso", "Cost": USD}
+    columns = [(events.field("session_id"), "Session", None), ("project", "Project", None)]
+    columns += [(name, name, units.get(name, COUNT)) for name in MEASURES]
+    queries, steps = events.session_list(MEASURES, LISTED_MAX)
+    queries = [ask(query) for query in queries]
+    if events.suffix:
+        queries[0].when = "lines"
+    return table("Sessions", f"The {LISTED_MAX} dearest; a click on one opens its story. {LIST_PRICE}", queries, columns,
+                 steps=steps, sort="Cost", overrides=overrides)
 
 
-def events_value(events):
-    return "value" if events.suffix else "Value"
+# Column → the event that is counted; the first two are the session's start and its cost.
+MEASURES = {"Started": None, "Cost": None, "Prompts": "user_prompt", "Requests": "api_request", "Tools": "tool_result",
+            "Errors": "api_error"}
