@@ -331,6 +331,7 @@ fn done(what: &str) -> Answer {
 fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.sessions = Some(facts.sessions);
     status.records = Some(facts.records);
+    status.requests = Some(facts.requests);
     status.destinations = facts.destinations;
     status.install_id = Some(facts.install_id);
     status.series = Some(facts.series);

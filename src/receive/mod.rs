@@ -93,13 +93,14 @@ impl Default for Limits {
 
 impl Door {
     pub fn new(recorder: Arc<Recorder>, store: Handle, admission: Admission) -> Self {
+        let counters = counts::Counters::new(Arc::clone(store.tally()));
         Self {
             recorder,
             store,
             admission,
             limits: Limits::default(),
             budget: body::Budget::default(),
-            counters: counts::Counters::default(),
+            counters,
             own_samples: None,
         }
     }

@@ -61,6 +61,7 @@ pub fn open(options: Options, clock: Clock) -> Result<Store, OpenError> {
     let install_id: Arc<str> = core.install_id().into();
     let renewed = Arc::new(tokio::sync::Notify::new());
     let install_key = core.install_key();
+    let tally = core.tally();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
     let worker = Worker {
@@ -77,7 +78,8 @@ pub fn open(options: Options, clock: Clock) -> Result<Store, OpenError> {
         .name("store".into())
         .spawn(move || runtime.block_on(worker.run()))
         .map_err(failed)?;
-    Ok(Store { handle: Handle::new(commands, heard), install_id, install_key, renewed, thread })
+    let handle = Handle::new(commands, heard).with_tally(tally);
+    Ok(Store { handle, install_id, install_key, renewed, thread })
 }
 
 struct Worker {
