@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::{DirBuilder, File};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::rc::Rc;
@@ -63,7 +64,8 @@ pub fn run(paths: &Paths) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!("{error:#}");
-            println!("{error:#}");
+            // A holder that is gone reads nothing.
+            let _ = writeln!(std::io::stdout(), "{error:#}");
             Exit::Failed
         }
     }

@@ -26,6 +26,7 @@ pub mod learned;
 pub mod loki;
 pub mod manager;
 pub mod negotiation;
+pub mod opening;
 pub mod otlp;
 pub mod outcome;
 pub mod probe;

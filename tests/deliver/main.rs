@@ -13,6 +13,7 @@ mod quarantine;
 mod server;
 mod setup;
 mod store;
+mod tls;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -25,6 +26,7 @@ fn main() {
         quarantine::trials(),
         formats::trials(),
         connect::trials(),
+        tls::trials(),
         prometheus::trials(),
     ]
     .into_iter()

@@ -16,6 +16,8 @@ pub enum Program {
     VictoriaLogs,
     /// `unshare -rm`: a file system of a test's own, without being root.
     MountNamespace,
+    /// A disk's errors, put into the answers that a running agent gets of the kernel.
+    Strace,
 }
 
 impl Program {
@@ -30,12 +32,17 @@ impl Program {
             Self::Node => ("CCOTEL_TEST_NODE", "node"),
             Self::VictoriaLogs => ("CCOTEL_TEST_VICTORIALOGS", "victoria-logs"),
             Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
+            Self::Strace => ("CCOTEL_TEST_STRACE", "strace"),
         }
     }
 
     /// By its variable, which must then be right, or else from PATH.
     pub fn find(self) -> Option<PathBuf> {
-        self.find_file().filter(|file| self != Self::MountNamespace || may_unshare(file))
+        self.find_file().filter(|file| match self {
+            Self::MountNamespace => may_run(file, &["-rm", "true"]),
+            Self::Strace => may_run(file, &["-f", "-qq", "-e", "inject=mkdir:error=EROFS", "true"]),
+            _ => true,
+        })
     }
 
     fn find_file(self) -> Option<PathBuf> {
@@ -58,14 +65,15 @@ impl Program {
         let (variable, program) = self.names();
         match self {
             Self::MountNamespace => "needs `unshare -rm`, which is not there or not allowed".into(),
+            Self::Strace => "needs `strace`, which is not there or not allowed".into(),
             _ => format!("needs `{program}` on PATH or in {variable}"),
         }
     }
 }
 
 /// Containers often forbid it.
-fn may_unshare(program: &Path) -> bool {
+fn may_run(program: &Path, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.args(["-rm", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
