@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::notice::LaunchNotice;
 use super::status::{RecordCounts, RequestCounts, SessionCounts, Warning};
 use crate::config::Config;
-use crate::deliver::{DestinationStatus, Manager};
+use crate::deliver::{DestinationStatus, Manager, OwnValue};
 use crate::paths::Paths;
 use crate::receive::{self, Admission, Door, Kind, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
@@ -85,6 +85,20 @@ impl Rooms {
             let deliver = Arc::clone(&shown);
             Box::pin(async move { samples(&deliver.statuses().await) })
         }));
+        let door = Arc::new(door);
+        let asked = Arc::downgrade(&door);
+        deliver.send_own(Arc::new(move || {
+            let door = asked.upgrade();
+            Box::pin(async move {
+                let samples = match door {
+                    Some(door) => door.own_samples().await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                let value =
+                    |one: Sample| OwnValue { name: one.name, labels: one.labels, value: one.value };
+                samples.into_iter().map(value).collect()
+            })
+        }));
         let history_stop = CancellationToken::new();
         let history = history::spawn(
             opened.handle.clone(),
@@ -97,7 +111,7 @@ impl Rooms {
             install_id: opened.install_id,
             install_key: opened.install_key,
             recorder,
-            door: Arc::new(door),
+            door,
             deliver,
             history,
             history_stop,

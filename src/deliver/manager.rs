@@ -1,7 +1,7 @@
 //! Manager: keeps one task running for each configured destination.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinHandle;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::negotiation::Negotiation;
 use super::opening::{self, Opening};
 use super::status::{DestinationStatus, Health, State};
-use super::task::{Clock, Shared};
+use super::task::{Clock, OwnValues, Shared};
 use super::wall_clock_ms;
 use crate::config::destination::{DestinationConfig, Protocol};
 use crate::store::handle::Handle;
@@ -23,6 +23,7 @@ pub struct Manager {
     running: AsyncMutex<BTreeMap<String, Running>>,
     /// What was learned about a backend outlives a change of its other settings.
     negotiations: Mutex<Vec<Negotiated>>,
+    own_values: OnceLock<OwnValues>,
 }
 
 /// What is known about the backend at a URL.
@@ -51,7 +52,13 @@ impl Manager {
             clock,
             running: AsyncMutex::default(),
             negotiations: Mutex::default(),
+            own_values: OnceLock::new(),
         }
+    }
+
+    /// From the next start of a destination on, one that takes metrics gets the agent's own too.
+    pub fn send_own(&self, values: OwnValues) {
+        let _ = self.own_values.set(values);
     }
 
     /// Makes what runs what a valid configuration says: starts what is new, restarts what has
@@ -138,6 +145,7 @@ impl Manager {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             shared: shared.clone(),
+            own_values: self.own_values.get().cloned(),
         };
         // Tried once before the configuration is in force: a new destination begins at this moment.
         let first = opening.attempt(&learned).await;

@@ -43,6 +43,7 @@ mod samples;
 
 pub use manager::Manager;
 pub use status::DestinationStatus;
+pub use task::{OwnValue, OwnValues};
 
 /// The wall clock, in milliseconds since the epoch.
 pub fn wall_clock_ms() -> i64 {

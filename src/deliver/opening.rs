@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::backoff::{Backoff, draw};
 use super::learned::Learned;
 use super::status::State;
-use super::task::{Clock, Shared, Task, lanes};
+use super::task::{Clock, OwnValues, Shared, Task, lanes};
 use crate::config::destination::DestinationConfig;
 use crate::store::handle::{DestinationKey, Handle};
 
@@ -22,6 +22,7 @@ pub struct Opening {
     pub store: Handle,
     pub clock: Clock,
     pub shared: Shared,
+    pub own_values: Option<OwnValues>,
 }
 
 /// Why it has no task yet.
@@ -56,6 +57,7 @@ impl Opening {
             self.shared.clone(),
             learned,
         );
+        let task = task.map(|task| task.with_own(self.own_values.clone()));
         task.map_err(|failure| NotOpened { why: failure.to_string(), for_good: true })
     }
 

@@ -11,7 +11,7 @@ use http_body_util::Full;
 
 use super::failure::Failure;
 use super::{Counts, Door, route};
-use crate::store::handle::{SeriesValue, StoreStats, TallyCounts, TurnedAway};
+use crate::store::handle::{Refused, SeriesValue, StoreStats, TallyCounts, TurnedAway};
 
 /// One value of the agent's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,17 +31,25 @@ impl Sample {
 }
 
 pub(super) async fn page(door: &Door) -> Result<Response<Full<Bytes>>, Failure> {
-    let stats = door.store.stats().await?;
+    let own = door.own_samples().await?;
     let values = door.store.values().await?;
-    let tally = door.store.tally().counts();
-    let mut own = own_samples(&door.counts(), &tally, &stats);
-    if let Some(more) = &door.own_samples {
-        own.extend(more().await);
-    }
     let mut response = route::text(render(&own, &values));
     let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, version);
     Ok(response)
+}
+
+impl Door {
+    /// What the agent says of itself.
+    pub async fn own_samples(&self) -> Result<Vec<Sample>, Refused> {
+        let stats = self.store.stats().await?;
+        let tally = self.store.tally().counts();
+        let mut own = own_samples(&self.counts(), &tally, &stats);
+        if let Some(more) = &self.more_samples {
+            own.extend(more().await);
+        }
+        Ok(own)
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a sample is a double, in Prometheus too")]

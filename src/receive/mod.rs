@@ -50,7 +50,7 @@ pub struct Door {
     limits: Limits,
     budget: body::Budget,
     counters: counts::Counters,
-    own_samples: Option<OwnSamples>,
+    more_samples: Option<OwnSamples>,
 }
 
 /// The limits of the door. The defaults are the design's; tests make them small.
@@ -101,7 +101,7 @@ impl Door {
             limits: Limits::default(),
             budget: body::Budget::default(),
             counters,
-            own_samples: None,
+            more_samples: None,
         }
     }
 
@@ -114,7 +114,7 @@ impl Door {
     /// Adds other rooms' samples (`ccotel_destination_…`) to `GET /metrics`.
     #[must_use]
     pub fn with_own_samples(mut self, own_samples: OwnSamples) -> Self {
-        self.own_samples = Some(own_samples);
+        self.more_samples = Some(own_samples);
         self
     }
 

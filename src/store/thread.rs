@@ -176,14 +176,20 @@ impl Worker {
         for (reply, answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer);
         }
+        // After the answers: nobody waits for what is old to be dropped, least of all at the start.
+        self.retain_if_due();
         other
     }
 
-    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
+    fn retain_if_due(&mut self) {
         let now_ms = self.clock.now_ms();
         if (now_ms - self.retained_ms).abs() > retention::INTERVAL_MS {
             self.retain(now_ms);
         }
+    }
+
+    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
+        let now_ms = self.clock.now_ms();
         let mut answers = self.core.ingest(group, now_ms);
         if answers.iter().any(|answer| matches!(answer, Err(Refused::DiskFull(_)))) {
             // Room is made once; if that does not help, the senders come back in a second.

@@ -8,6 +8,7 @@ mod faults;
 mod formats;
 mod machine;
 mod matrix;
+mod own;
 mod prometheus;
 mod quarantine;
 mod server;
@@ -27,6 +28,7 @@ fn main() {
         formats::trials(),
         connect::trials(),
         tls::trials(),
+        own::trials(),
         prometheus::trials(),
     ]
     .into_iter()
