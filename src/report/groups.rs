@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::history::file::{FacetColumn, HistoryFile, Lookup};
+use super::history::intern::{action_of, context_of};
 use super::history::label_name;
 use super::history::schema::HistoryError;
 use super::ids::IdMap;
@@ -113,7 +114,8 @@ impl Column {
 
 /// How an event is told apart.
 enum EventColumn<'h> {
-    Facet(Lookup<'h>),
+    Context(Lookup<'h>),
+    Action(Lookup<'h>),
     /// Tools are known of tool results only; of everything else they are not unset, but unknown.
     Tool(Lookup<'h>),
     Session(Lookup<'h>),
@@ -122,24 +124,25 @@ enum EventColumn<'h> {
 
 impl<'h> EventColumn<'h> {
     fn of(history: &'h HistoryFile, dimension: &Dimension) -> Result<Self, HistoryError> {
-        let text = |column| history.facet_text(column).map(EventColumn::Facet);
+        let text = |column| history.facet_text(column);
         Ok(match dimension {
             Dimension::Time(_) => Self::Time,
-            Dimension::Tag { name, .. } => Self::Facet(history.facet_tag(&label_name(name))?),
-            Dimension::Model => text(FacetColumn::Model)?,
-            Dimension::Repository => text(FacetColumn::Repository)?,
-            Dimension::Branch => text(FacetColumn::Branch)?,
-            Dimension::User => text(FacetColumn::User)?,
-            Dimension::QuerySource => text(FacetColumn::QuerySource)?,
-            Dimension::Tool => Self::Tool(history.facet_text(FacetColumn::Tool)?),
+            Dimension::Tag { name, .. } => Self::Context(history.context_tag(&label_name(name))?),
+            Dimension::Model => Self::Action(text(FacetColumn::Model)?),
+            Dimension::Repository => Self::Context(text(FacetColumn::Repository)?),
+            Dimension::Branch => Self::Context(text(FacetColumn::Branch)?),
+            Dimension::User => Self::Context(text(FacetColumn::User)?),
+            Dimension::QuerySource => Self::Action(text(FacetColumn::QuerySource)?),
+            Dimension::Tool => Self::Tool(text(FacetColumn::Tool)?),
             Dimension::Session => Self::Session(history.sessions()?),
         })
     }
 
     fn key(&mut self, session: i64, facet: i64) -> rusqlite::Result<Key> {
         let (value, otherwise) = match self {
-            Self::Facet(lookup) => (lookup.value(facet)?, Key::Unset),
-            Self::Tool(lookup) => (lookup.value(facet)?, Key::Unattributed),
+            Self::Context(lookup) => (lookup.value(context_of(facet))?, Key::Unset),
+            Self::Action(lookup) => (lookup.value(action_of(facet))?, Key::Unset),
+            Self::Tool(lookup) => (lookup.value(action_of(facet))?, Key::Unattributed),
             Self::Session(lookup) => (lookup.value(session)?, Key::Unset),
             Self::Time => (None, Key::Unset),
         };
@@ -147,11 +150,49 @@ impl<'h> EventColumn<'h> {
     }
 }
 
+/// What keys depend on: only by that much are events told apart, so that little is looked up.
+#[derive(Clone, Copy, Default)]
+struct Relevant {
+    context: bool,
+    action: bool,
+    session: bool,
+}
+
+impl Relevant {
+    fn of<'a>(dimensions: impl Iterator<Item = &'a Dimension>) -> Self {
+        let mut relevant = Self::default();
+        for dimension in dimensions {
+            match dimension {
+                Dimension::Time(_) => {}
+                Dimension::Tag { .. }
+                | Dimension::Repository
+                | Dimension::Branch
+                | Dimension::User => relevant.context = true,
+                Dimension::Model | Dimension::QuerySource | Dimension::Tool => {
+                    relevant.action = true;
+                }
+                Dimension::Session => relevant.session = true,
+            }
+        }
+        relevant
+    }
+
+    fn part(self, session: i64, facet: i64) -> (i64, i64) {
+        let facet = match (self.context, self.action) {
+            (true, true) => facet,
+            (true, false) => context_of(facet),
+            (false, true) => action_of(facet),
+            (false, false) => 0,
+        };
+        (facet, if self.session { session } else { 0 })
+    }
+}
+
 /// Which events pass the filters.
 pub struct Matcher<'h> {
     wanted: Vec<(EventColumn<'h>, Vec<Key>)>,
     known: IdMap<(i64, i64), bool>,
-    by_session: bool,
+    relevant: Relevant,
 }
 
 impl<'h> Matcher<'h> {
@@ -160,15 +201,15 @@ impl<'h> Matcher<'h> {
         for (dimension, keys) in alternatives(filters) {
             wanted.push((EventColumn::of(history, dimension)?, keys));
         }
-        let by_session = filters.iter().any(|filter| filter.dimension == Dimension::Session);
-        Ok(Self { wanted, known: IdMap::default(), by_session })
+        let relevant = Relevant::of(filters.iter().map(|filter| &filter.dimension));
+        Ok(Self { wanted, known: IdMap::default(), relevant })
     }
 
     pub fn passes(&mut self, session: i64, facet: i64) -> rusqlite::Result<bool> {
         if self.wanted.is_empty() {
             return Ok(true);
         }
-        let known_as = (facet, if self.by_session { session } else { 0 });
+        let known_as = self.relevant.part(session, facet);
         if let Some(passes) = self.known.get(&known_as) {
             return Ok(*passes);
         }
@@ -188,7 +229,7 @@ pub struct OfEvents<'h> {
     /// Which of `columns` counters have, too; in the others they are unattributed.
     counted: Vec<bool>,
     known: IdMap<(i64, i64), Option<Placed>>,
-    by_session: bool,
+    relevant: Relevant,
 }
 
 /// Where an event counts.
@@ -208,7 +249,9 @@ impl<'h> OfEvents<'h> {
     ) -> Result<Self, HistoryError> {
         let matcher = Matcher::new(history, filters)?;
         Ok(Self {
-            by_session: by.as_slice().contains(&Dimension::Session) || matcher.by_session,
+            relevant: Relevant::of(
+                by.as_slice().iter().chain(filters.iter().map(|filter| &filter.dimension)),
+            ),
             matcher,
             counted: by.as_slice().iter().map(|dimension| !dimension.is_of_events()).collect(),
             columns: by
@@ -227,7 +270,7 @@ impl<'h> OfEvents<'h> {
         session: i64,
         facet: i64,
     ) -> rusqlite::Result<Option<Placed>> {
-        let known_as = (facet, if self.by_session { session } else { 0 });
+        let known_as = self.relevant.part(session, facet);
         if let Some(placed) = self.known.get(&known_as) {
             return Ok(*placed);
         }

@@ -8,7 +8,7 @@ use super::groups::Matcher;
 use super::history::durations::{self, Duration, Kind};
 use super::history::file::{FacetColumn, HistoryFile, Lookup};
 use super::history::grain::Grain;
-use super::history::intern::NONE;
+use super::history::intern::{NONE, action_of};
 use super::history::schema::HistoryError;
 use super::ids::IdMap;
 use super::question::{Dimension, Filter};
@@ -33,7 +33,7 @@ impl Percentiles {
     }
 }
 
-/// The durations of a kind, of what passes the filters, by a text of its facet.
+/// The durations of a kind, of what passes the filters, by model or by tool.
 pub fn by(
     file: &HistoryFile,
     range: MinuteRange,
@@ -91,7 +91,7 @@ impl Sums<'_> {
             return Ok(*group);
         }
         let group = if self.matcher.passes(NONE, facet)? {
-            let name = self.texts.value(facet)?;
+            let name = self.texts.value(action_of(facet))?;
             self.group_of(name)
         } else {
             UNWANTED
@@ -151,7 +151,7 @@ impl Sums<'_> {
                 let (session, facet) = (row.get(0)?, row.get(1)?);
                 let Some(duration_ms) = row.get::<_, Option<i64>>(2)? else { continue };
                 if self.matcher.passes(session, facet)? {
-                    let name = self.texts.value(facet)?;
+                    let name = self.texts.value(action_of(facet))?;
                     let group = self.group_of(name);
                     self.sums[group].add(duration_ms, row.get(3)?);
                 }

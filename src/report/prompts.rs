@@ -125,10 +125,14 @@ fn read(
              FROM prompt_usage WHERE session_id = ?1 AND prompt_id = ?2",
         )?
         .query_row(params![session, prompt], |row| Ok((from_row(row, prompt)?, row.get(0)?)))?;
-    let text = facets.text(facet)?.clone();
     found.imported = file.origin() == Origin::Imported;
-    (found.project, found.team, found.user) = (text.project, text.team, text.user);
-    (found.repository, found.branch, found.model) = (text.repository, text.branch, text.model);
+    let context = facets.context(facet)?;
+    found.project.clone_from(&context.project);
+    found.team.clone_from(&context.team);
+    found.repository.clone_from(&context.repository);
+    found.branch.clone_from(&context.branch);
+    found.user.clone_from(&context.user);
+    found.model.clone_from(&facets.action(facet)?.model);
     let said = connection
         .prepare_cached(
             "SELECT length, text.value FROM prompt LEFT JOIN text ON text.id = command_id

@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row};
 
-use super::facets::{FacetText, Facets};
+use super::facets::Facets;
 use super::groups::Matcher;
 use super::history::file::{HistoryFile, Origin};
 use super::history::intern::NONE;
@@ -250,20 +250,21 @@ fn add_facets(
 ) -> Result<(), HistoryError> {
     of_session.sort_by(|one, other| other.2.total_cmp(&one.2));
     for (index, facet, _) in of_session {
-        let text = facets[index].text(facet).map_err(|error| files[index].error(&error))?;
-        let FacetText { project, team, repository, branch, user, model, .. } = text;
+        let error = |error| files[index].error(&error);
+        let context = facets[index].context(facet).map_err(error)?;
         for (known, said) in [
-            (&mut session.project, project),
-            (&mut session.team, team),
-            (&mut session.repository, repository),
-            (&mut session.branch, branch),
-            (&mut session.user, user),
+            (&mut session.project, &context.project),
+            (&mut session.team, &context.team),
+            (&mut session.repository, &context.repository),
+            (&mut session.branch, &context.branch),
+            (&mut session.user, &context.user),
         ] {
             if known.is_none() {
                 known.clone_from(said);
             }
         }
-        if let Some(model) = model
+        let action = facets[index].action(facet).map_err(error)?;
+        if let Some(model) = &action.model
             && !session.models.contains(model)
         {
             session.models.push(model.clone());

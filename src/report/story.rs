@@ -229,7 +229,7 @@ impl<'h> Teller<'h> {
     }
 
     fn request(&mut self, facet: i64, row: &Row<'_>) -> rusqlite::Result<What> {
-        let of_facet = self.facets.text(facet)?;
+        let of_facet = self.facets.action(facet)?;
         let (model, query_source) = (of_facet.model.clone(), of_facet.query_source.clone());
         Ok(What::Request(Request {
             model,
@@ -248,7 +248,7 @@ impl<'h> Teller<'h> {
     }
 
     fn error(&mut self, facet: i64, row: &Row<'_>) -> rusqlite::Result<What> {
-        let of_facet = self.facets.text(facet)?;
+        let of_facet = self.facets.action(facet)?;
         let (model, query_source) = (of_facet.model.clone(), of_facet.query_source.clone());
         Ok(What::Error {
             model,
@@ -262,7 +262,7 @@ impl<'h> Teller<'h> {
 
     fn tool(&mut self, facet: i64, row: &Row<'_>) -> rusqlite::Result<What> {
         Ok(What::Tool {
-            tool: self.facets.text(facet)?.tool.clone(),
+            tool: self.facets.action(facet)?.tool.clone(),
             success: row.get(3)?,
             duration_ms: row.get(4)?,
             error_type: self.text(row, 5)?,
@@ -274,7 +274,7 @@ impl<'h> Teller<'h> {
 
     fn decision(&mut self, facet: i64, row: &Row<'_>) -> rusqlite::Result<What> {
         Ok(What::Decision {
-            tool: self.facets.text(facet)?.tool.clone(),
+            tool: self.facets.action(facet)?.tool.clone(),
             accepted: row.get(3)?,
             source: self.text(row, 4)?,
             tool_use_id: row.get(5)?,

@@ -38,7 +38,7 @@ pub fn list(
             {
                 return Ok(());
             }
-            if let Some(name) = &facets.text(facet)?.tool {
+            if let Some(name) = &facets.action(facet)?.tool {
                 let (tool, _) = tools.entry(name.clone()).or_default();
                 tool.calls += activity.tool_calls;
                 tool.failures += activity.tool_failures;

@@ -74,6 +74,13 @@ pub enum FacetColumn {
 }
 
 impl FacetColumn {
+    fn table(self) -> &'static str {
+        match self {
+            Self::User | Self::Repository | Self::Branch => "context",
+            Self::Model | Self::QuerySource | Self::Tool => "action",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::User => "user_id",
@@ -166,19 +173,20 @@ impl HistoryFile {
         })
     }
 
-    /// Facet id to the value of a tag. The name as a label has it.
-    pub fn facet_tag(&self, name: &str) -> Result<Lookup<'_>, HistoryError> {
-        let query = "SELECT facet.id, tag.value FROM facet
-             JOIN tag ON tag.name = ?2 AND tag.tag_set_id = facet.tag_set_id";
-        self.lookup(query, "facet.id", Some(name))
+    /// Context id to the value of a tag. The name as a label has it.
+    pub fn context_tag(&self, name: &str) -> Result<Lookup<'_>, HistoryError> {
+        let query = "SELECT context.id, tag.value FROM context
+             JOIN tag ON tag.name = ?2 AND tag.tag_set_id = context.tag_set_id";
+        self.lookup(query, "context.id", Some(name))
     }
 
-    /// Facet id to a text of it.
+    /// Context or action id, by the column, to a text of it.
     pub fn facet_text(&self, column: FacetColumn) -> Result<Lookup<'_>, HistoryError> {
-        let column = column.name();
-        let query =
-            format!("SELECT facet.id, text.value FROM facet JOIN text ON text.id = facet.{column}");
-        self.lookup(&query, "facet.id", None)
+        let (table, column) = (column.table(), column.name());
+        let query = format!(
+            "SELECT {table}.id, text.value FROM {table} JOIN text ON text.id = {table}.{column}"
+        );
+        self.lookup(&query, &format!("{table}.id"), None)
     }
 
     /// Session id in here to Claude Code's `session.id`.

@@ -10,6 +10,20 @@ use crate::record::Labels;
 /// The id of what is absent. No row has it.
 pub const NONE: i64 = 0;
 
+/// Bits of a facet's id that hold the action's.
+const ACTION_BITS: u32 = 20;
+const ACTION_MAX: i64 = (1 << ACTION_BITS) - 1;
+
+/// The part of a facet's id that is the context's.
+pub fn context_of(facet: i64) -> i64 {
+    facet >> ACTION_BITS
+}
+
+/// The part of a facet's id that is the action's.
+pub fn action_of(facet: i64) -> i64 {
+    facet & ACTION_MAX
+}
+
 /// Looks up and adds within one transaction; forgotten with it, so that a rollback cannot leave an id
 /// that does not exist.
 pub struct Interner<'t> {
@@ -17,7 +31,8 @@ pub struct Interner<'t> {
     tag_set: Statement<'t>,
     tag: Statement<'t>,
     session: Statement<'t>,
-    facet: Statement<'t>,
+    context: Statement<'t>,
+    action: Statement<'t>,
     texts: HashMap<String, i64>,
     tag_sets: HashMap<Labels, i64>,
     facets: HashMap<Facet, i64>,
@@ -73,10 +88,14 @@ impl<'t> Interner<'t> {
                 "INSERT INTO session (session_id, first_ms, last_ms) VALUES (?1, ?2, ?2)
                  ON CONFLICT DO UPDATE SET session_id = excluded.session_id RETURNING id",
             )?,
-            facet: transaction.prepare(
-                "INSERT INTO facet (tag_set_id, user_id, repository_id, branch_id, model_id,
-                   query_source_id, tool_id) VALUES (?, ?, ?, ?, ?, ?, ?)
+            context: transaction.prepare(
+                "INSERT INTO context (tag_set_id, user_id, repository_id, branch_id)
+                 VALUES (?, ?, ?, ?)
                  ON CONFLICT DO UPDATE SET tag_set_id = excluded.tag_set_id RETURNING id",
+            )?,
+            action: transaction.prepare(
+                "INSERT INTO action (model_id, query_source_id, tool_id) VALUES (?, ?, ?)
+                 ON CONFLICT DO UPDATE SET model_id = excluded.model_id RETURNING id",
             )?,
             update_session: transaction.prepare(
                 "UPDATE session SET first_ms = min(first_ms, ?2), last_ms = max(last_ms, ?3),
@@ -98,16 +117,22 @@ impl<'t> Interner<'t> {
         if let Some(id) = self.facets.get(facet) {
             return Ok(*id);
         }
-        let columns = params![
+        let context = params![
             self.tag_set(&facet.tags)?,
             self.text(facet.user.as_deref())?,
             self.text(facet.repository.as_deref())?,
             self.text(facet.branch.as_deref())?,
+        ];
+        let context: i64 = self.context.query_row(context, |row| row.get(0))?;
+        let action = params![
             self.text(facet.model.as_deref())?,
             self.text(facet.query_source.as_deref())?,
             self.text(facet.tool.as_deref())?,
         ];
-        let id = self.facet.query_row(columns, |row| row.get(0))?;
+        let action: i64 = self.action.query_row(action, |row| row.get(0))?;
+        // Beyond a million, what was done is not told apart any more.
+        let action = if action > ACTION_MAX { NONE } else { action };
+        let id = context << ACTION_BITS | action;
         self.facets.insert(facet.clone(), id);
         Ok(id)
     }

@@ -5,7 +5,7 @@
 //! cursor         how far the store has been read; in the same file, so it moves with the rows
 //! series         a counter's identity; series_label: its labels, by name
 //! counter_pack   increments of the series, summed per minute, hour and UTC day
-//! text, tag_set, tag, session, facet     what events have in common, once each
+//! text, tag_set, tag, session, context, action   what events have in common, once each
 //! activity_pack  events of each (session, facet), summed per minute, hour and UTC day
 //! prompt_usage   what a prompt came to, with everything that was done for it
 //! duration_pack  how long requests, first tokens and tools took: histograms of a UTC day
@@ -18,7 +18,9 @@
 //! There is no index on sessions or prompts: rows are in order of time, a session knows its first and
 //! last moment, and reading what lies between is quicker than keeping an index for each event.
 //!
-//! A *facet* is everything about an event that a report can group by, except its time and session.
+//! A *facet* is everything about an event that a report can group by, except its time and session: a
+//! context (where and who) and an action (model, source, tool). Its id is both ids in one number,
+//! `context << 20 | action`, since a year has thousands of contexts and a few dozen actions.
 //! A *pack* holds all sums of one minute, hour or UTC day ([`super::packs`], [`super::durations`]), so that a range of any
 //! time zone is a few coarse stretches and a few minutes at its ends
 //! ([`pieces`](super::grain::pieces)). `start_minute` counts minutes since the epoch. Absent texts are id 0, which names no row: a unique

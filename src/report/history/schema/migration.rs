@@ -19,6 +19,19 @@ ALTER TABLE session ADD COLUMN entrypoint_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN version_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN plan_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE session ADD COLUMN signed_in INTEGER NOT NULL DEFAULT 0;
+INSERT INTO context (tag_set_id, user_id, repository_id, branch_id)
+  SELECT DISTINCT tag_set_id, user_id, repository_id, branch_id FROM facet;
+INSERT INTO action (model_id, query_source_id, tool_id)
+  SELECT DISTINCT model_id, query_source_id, tool_id FROM facet;
+CREATE TEMP TABLE facet_2 AS
+  SELECT facet.id AS id, context.id << 20 | action.id AS facet_id FROM facet
+  JOIN context USING (tag_set_id, user_id, repository_id, branch_id)
+  JOIN action USING (model_id, query_source_id, tool_id);
+CREATE UNIQUE INDEX temp.facet_2_id ON facet_2 (id);
+UPDATE api_error SET facet_id = (SELECT facet_2.facet_id FROM facet_2 WHERE id = api_error.facet_id);
+UPDATE prompt SET facet_id = (SELECT facet_2.facet_id FROM facet_2 WHERE id = prompt.facet_id);
+UPDATE tool_result
+  SET facet_id = (SELECT facet_2.facet_id FROM facet_2 WHERE id = tool_result.facet_id);
 ALTER TABLE api_error ADD COLUMN class_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE prompt ADD COLUMN command_id INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tool_result ADD COLUMN accepted INTEGER;
@@ -37,19 +50,21 @@ CREATE TABLE request_2 (
   PRIMARY KEY (time_ms, row, ordinal)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO request_2
-  SELECT time_ms, row, ordinal, session_id, facet_id, prompt_id, cost_usd, input_tokens,
+  SELECT time_ms, row, ordinal, session_id, facet_2.facet_id, prompt_id, cost_usd, input_tokens,
     output_tokens, cache_read_tokens, cache_creation_tokens, duration_ms, NULL, 0, 0, NULL
-  FROM request ORDER BY time_ms, row, ordinal;
+  FROM request JOIN facet_2 ON facet_2.id = request.facet_id ORDER BY time_ms, row, ordinal;
 DROP TABLE request;
 ALTER TABLE request_2 RENAME TO request;
 ";
 
 pub fn from_1(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    transaction.execute_batch(CHANGED)?;
     transaction.execute_batch(ADDED_IN_2)?;
+    transaction.execute_batch(CHANGED)?;
     pack_counters(transaction)?;
     pack_activities(transaction)?;
-    transaction.execute_batch("DROP TABLE counter; DROP TABLE activity;")?;
+    transaction.execute_batch(
+        "DROP TABLE counter; DROP TABLE activity; DROP TABLE facet; DROP TABLE facet_2;",
+    )?;
     let mut prompts = PromptUsages::default();
     let mut durations = Durations::default();
     each(
@@ -95,9 +110,10 @@ fn pack_activities(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut packs = ActivityPacks::default();
     each(
         transaction,
-        "SELECT grain << 40 | start_minute, session_id, facet_id, prompts, requests, errors, tool_calls,
+        "SELECT grain << 40 | start_minute, session_id, facet_2.facet_id, prompts, requests, errors, tool_calls,
            tool_failures, cost_usd, input_tokens, output_tokens, cache_read_tokens,
-           cache_creation_tokens FROM activity",
+           cache_creation_tokens FROM activity
+         JOIN facet_2 ON facet_2.id = activity.facet_id",
         |row| {
             let activity = Activity {
                 prompts: row.get(3)?,

@@ -49,17 +49,7 @@ CREATE TABLE session (
   plan_id INTEGER NOT NULL DEFAULT 0,
   signed_in INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE TABLE facet (
-  id INTEGER PRIMARY KEY,
-  tag_set_id INTEGER NOT NULL,
-  user_id INTEGER NOT NULL,
-  repository_id INTEGER NOT NULL,
-  branch_id INTEGER NOT NULL,
-  model_id INTEGER NOT NULL,
-  query_source_id INTEGER NOT NULL,
-  tool_id INTEGER NOT NULL,
-  UNIQUE (tag_set_id, user_id, repository_id, branch_id, model_id, query_source_id, tool_id)
-) STRICT;
+
 CREATE TABLE request (
   time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
@@ -99,6 +89,21 @@ CREATE TABLE tool_result (
 
 /// What schema 2 added to schema 1; of a new file, too.
 pub const ADDED_IN_2: &str = "
+CREATE TABLE context (
+  id INTEGER PRIMARY KEY,
+  tag_set_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  repository_id INTEGER NOT NULL,
+  branch_id INTEGER NOT NULL,
+  UNIQUE (tag_set_id, user_id, repository_id, branch_id)
+) STRICT;
+CREATE TABLE action (
+  id INTEGER PRIMARY KEY,
+  model_id INTEGER NOT NULL,
+  query_source_id INTEGER NOT NULL,
+  tool_id INTEGER NOT NULL,
+  UNIQUE (model_id, query_source_id, tool_id)
+) STRICT;
 CREATE TABLE counter_pack (place INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE activity_pack (place INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
 CREATE TABLE tool_decision (

@@ -61,7 +61,7 @@ fn schema_1_is_brought_up_to_date_with_everything_it_holds() {
         .unwrap();
     let mut found = BTreeMap::new();
     durations::read(&pack, &mut found);
-    assert_eq!(found, BTreeMap::from([(1, expected)]));
+    assert_eq!(found, BTreeMap::from([(1 << 20 | 1, expected)]));
     drop(connection);
 
     // And it goes on as a file that was made today.
