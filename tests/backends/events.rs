@@ -20,7 +20,7 @@ use crate::machine::{
 };
 use crate::{rules, servers};
 
-const SEEN_DEADLINE: Duration = Duration::from_secs(60);
+const SEEN_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Events an export, for a session as busy as real ones.
 const EVENTS: usize = 4;
