@@ -71,7 +71,6 @@ fn inside(unshare: &std::path::Path, name: &str) -> Result<(), Failed> {
     Err(String::from_utf8_lossy(&said).into_owned().into())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a trial answers so")]
 pub fn done(run: fn()) -> Result<(), Failed> {
     run();
     Ok(())
