@@ -87,10 +87,10 @@ impl Write for RotatingLog {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn what_cannot_be_written_is_no_error() {
-        let full = File::options().write(true).open("/dev/full");
-        let Ok(file) = full else { return assert!(!cfg!(target_os = "linux")) };
+        let file = File::options().write(true).open("/dev/full").unwrap();
         let mut log = RotatingLog { path: "/dev/full".into(), file };
         assert!(log.write_all(b"a line").is_ok() && log.flush().is_ok());
     }

@@ -250,9 +250,11 @@ impl Asked<'_> {
     }
 
     fn kept(&self, question: &str, lines: &[&str]) -> Result<()> {
-        self.loki.flush()?;
         poll::until("what is kept", SEEN_DEADLINE, || {
             let kept = self.lines(question)?;
+            if kept != lines {
+                self.loki.flush()?;
+            }
             ensure!(kept == lines, "kept {kept:?} instead of {lines:?}");
             Ok(())
         })

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests; clippy knows them by #[test] only")]
 
 mod disks;
+mod errors;
 #[path = "../house/mod.rs"]
 mod house;
 mod otlp;
@@ -14,7 +15,7 @@ mod places;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../harness/programs.rs"]
 mod programs;
-mod read_only;
+
 mod tags;
 
 use std::process::{Command, ExitCode};
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         plain.into_iter().map(|(name, run)| Trial::test(name, move || done(run))).collect();
     trials.push(as_root(tags::ROOT_CASE));
     trials.extend(disks::CASES.iter().map(|(name, run)| with_disk(name, *run)));
-    trials.extend(read_only::trials());
+    trials.extend(errors::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -70,7 +71,6 @@ fn inside(unshare: &std::path::Path, name: &str) -> Result<(), Failed> {
     Err(String::from_utf8_lossy(&said).into_owned().into())
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a trial answers so")]
 pub fn done(run: fn()) -> Result<(), Failed> {
     run();
     Ok(())

@@ -1,6 +1,6 @@
 //! Requests as Claude Code sends them, each with costs of its own.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,9 @@ use crate::house::House;
 
 /// API requests told of in one OTLP request.
 pub const RECORDS: u64 = 20;
+
+/// For a request that is refused again and again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the agent answered.
 pub struct Answered {
@@ -24,13 +27,26 @@ pub fn endpoint(house: &House) -> String {
 
 /// Sends the `number`th request: [`RECORDS`] events `api_request` of one session.
 pub async fn send(endpoint: &str, number: u64) -> Answered {
+    send_body(endpoint, &body(number).to_string()).await
+}
+
+/// The same request until it is taken, as Claude Code's exporter does, though for longer.
+pub async fn send_until_taken(endpoint: &str, number: u64) {
+    let body = body(number).to_string();
+    let deadline = Instant::now() + PATIENCE;
+    while send_body(endpoint, &body).await.status != 200 {
+        assert!(Instant::now() < deadline, "request {number} is never taken");
+    }
+}
+
+async fn send_body(endpoint: &str, body: &str) -> Answered {
     // Another test of this process may have done it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = client
         .post(format!("{endpoint}/v1/logs"))
         .header("content-type", "application/json")
-        .body(body(number).to_string());
+        .body(body.to_owned());
     let response = request.send().await.unwrap();
     let retry_after = response.headers().get("retry-after");
     Answered {

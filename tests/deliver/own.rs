@@ -10,7 +10,7 @@ use ccotel::store::handle::Lane;
 use libtest_mimic::Trial;
 use prost::Message;
 
-use super::server::{Reply, Request, Server, status as reply};
+use super::server::{Decide, Reply, Request, Server, status as reply};
 use super::setup::{INSTALL, destination, prometheus, samples, status_when, trial};
 use super::store::Store;
 
@@ -96,7 +96,7 @@ async fn refused() {
     }
 }
 
-fn refusing_own(refusal: Reply) -> Box<dyn FnMut(&Request) -> Option<Reply> + Send> {
+fn refusing_own(refusal: Reply) -> Decide {
     Box::new(move |request| is_own(request).then(|| refusal.clone()))
 }
 

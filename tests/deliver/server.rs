@@ -64,7 +64,8 @@ impl Reply {
     }
 }
 
-type Decide = Box<dyn FnMut(&Request) -> Option<Reply> + Send>;
+/// What to answer, where the script does not say.
+pub type Decide = Box<dyn FnMut(&Request) -> Option<Reply> + Send>;
 
 struct Inner {
     script: VecDeque<Reply>,

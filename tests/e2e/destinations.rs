@@ -1,16 +1,21 @@
 //! Backends that come later, and backends that go away.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::Case;
 use crate::harness::claude::{self, HAIKU, SONNET, print_arguments};
 use crate::harness::loki::Loki;
 use crate::harness::mock_api::MockApi;
+use crate::harness::poll;
 use crate::harness::programs::Program;
-use crate::harness::prometheus::Prometheus;
+use crate::harness::prometheus::{Prometheus, Row};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::{scenario, totals};
 
+/// They follow the series at once.
+const OWN_DEADLINE: Duration = Duration::from_secs(30);
 const NEEDS: &[Program] = &[Program::Claude, Program::Prometheus];
 
 pub fn cases() -> Vec<Case> {
@@ -32,6 +37,7 @@ fn since_now() -> Result<()> {
     let (prometheus, loki) = connected(&sandbox, "now")?;
     session(&sandbox, &api, HAIKU, &scenario::RESUMED)?;
     totals::prometheus_grew_by(&sandbox, &prometheus, &scenario::resumed_truth())?;
+    own_metrics_arrive(&prometheus)?;
     totals::loki_says(&loki, &scenario::resumed_truth())
 }
 
@@ -68,6 +74,19 @@ fn outage() -> Result<()> {
     sandbox.run(&["retry"])?;
     totals::prometheus_says(&sandbox, &prometheus, &scenario::fresh_truth())?;
     totals::loki_says(&loki, &scenario::fresh_truth())
+}
+
+/// The agent's own, beside the series.
+fn own_metrics_arrive(prometheus: &Prometheus) -> Result<()> {
+    poll::until("the agent's own metrics", OWN_DEADLINE, || {
+        let rows = prometheus.query("ccotel_destination_delivered_records_total")?;
+        let about = |row: &Row| {
+            row.labels.get("destination").is_some_and(|it| it.starts_with("prometheus-"))
+        };
+        ensure!(rows.iter().any(about), "{rows:?}");
+        ensure!(rows.iter().all(|row| row.labels["job"] == "ccotel"), "{rows:?}");
+        Ok(())
+    })
 }
 
 fn session(sandbox: &Sandbox, api: &MockApi, model: &str, prompts: &[&str]) -> Result<()> {

@@ -163,7 +163,8 @@ impl Loki {
         }
     }
 
-    /// What is older than some hours is looked for on disk only, however lately it came.
+    /// What is older than some hours is looked for on disk only, however lately it came; what is ahead of
+    /// the clock only in memory, so that it is not to be flushed before it was seen.
     pub fn flush(&self) -> Result<()> {
         if matches!(self.part, Part::Real { .. }) {
             http::post(&format!("http://{}/flush", self.address), &[], Vec::new())?;

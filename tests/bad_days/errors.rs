@@ -20,12 +20,17 @@ use crate::{INSIDE_VARIABLE, done};
 
 const ERRORS: &str = "a_file_system_that_becomes_read_only_for_its_errors_loses_nothing";
 const RECOVERS: &str = "a_read_only_file_system_refuses_until_it_is_writable_again";
+const NOW_AND_THEN: &str = "a_disk_with_errors_now_and_then_loses_nothing_and_counts_nothing_twice";
 const DEADLINE: Duration = Duration::from_secs(30);
 /// What writes, of what SQLite and the agent ask of the kernel.
 const WRITES: &str = "pwrite64,ftruncate,fallocate,fdatasync,fsync,mkdir,rename,unlink";
 
 pub fn trials() -> Vec<Trial> {
-    vec![with_an_ext4_of_its_own(), with_errors_of_the_kernel()]
+    vec![
+        with_an_ext4_of_its_own(),
+        with_errors_of_the_kernel(RECOVERS, writable_again),
+        with_errors_of_the_kernel(NOW_AND_THEN, fails_now_and_then),
+    ]
 }
 
 fn with_an_ext4_of_its_own() -> Trial {
@@ -41,10 +46,10 @@ fn with_an_ext4_of_its_own() -> Trial {
     Trial::test(format!("{ERRORS} ({why})"), || Ok(())).with_ignored_flag(true)
 }
 
-fn with_errors_of_the_kernel() -> Trial {
+fn with_errors_of_the_kernel(name: &str, run: fn()) -> Trial {
     match Program::Strace.find() {
-        Some(_) => Trial::test(RECOVERS, || done(writable_again)),
-        None => Trial::test(format!("{RECOVERS} ({})", Program::Strace.missing()), || Ok(()))
+        Some(_) => Trial::test(name, move || done(run)),
+        None => Trial::test(format!("{name} ({})", Program::Strace.missing()), || Ok(()))
             .with_ignored_flag(true),
     }
 }
@@ -112,7 +117,7 @@ fn writable_again() {
     assert_eq!(runtime.block_on(otlp::send(&endpoint, 0)).status, 200);
     let worker = house.json(&["status", "--json"])["worker"]["pid"].as_u64().unwrap();
 
-    let read_only = ReadOnly::begin(worker);
+    let read_only = Errors::begin(worker, "error=EROFS");
     let mut accepted = 1;
     until("its writes fail", || {
         let status = runtime.block_on(otlp::send(&endpoint, 1)).status;
@@ -128,6 +133,33 @@ fn writable_again() {
     assert!(status["requests"]["refused"].as_u64().unwrap() > 3, "{status}");
     let words = String::from_utf8(house.run(&["status"]).stdout).unwrap();
     assert!(!words.contains("nothing can be written"), "{words}");
+}
+
+/// Each write is met by an error some time, at its beginning and in its middle; the same request is sent
+/// until it is taken.
+fn fails_now_and_then() {
+    let house = House::new();
+    let runtime = runtime();
+    assert!(house.run(&["agent", "start"]).status.success());
+    let endpoint = otlp::endpoint(&house);
+    let mut sent = 0;
+    for (error, step) in [("EIO", 31), ("ENOSPC", 37), ("EIO", 23), ("ENOSPC", 29)] {
+        let status = house.json(&["status", "--json"]);
+        let worker = status["worker"]["pid"].as_u64().unwrap();
+        let errors = Errors::begin(worker, &format!("error={error}:when=1+{step}"));
+        for _ in 0..6 {
+            runtime.block_on(otlp::send_until_taken(&endpoint, sent));
+            sent += 1;
+        }
+        errors.end();
+    }
+    runtime.block_on(otlp::send_until_taken(&endpoint, sent));
+    let report = house.json(&["report", "--json"]);
+    assert_eq!(report["total"]["requests"], (sent + 1) * RECORDS, "{report}");
+    let status = house.json(&["status", "--json"]);
+    assert_eq!(status["records"]["stored"], (sent + 1) * RECORDS, "{status}");
+    assert!(status["requests"]["refused"].as_u64().unwrap() > 0, "no error was met: {status}");
+    assert_eq!(status["worker"]["restarts"], 0, "{status}");
 }
 
 /// 503 with `Retry-After`, and words where a user looks.
@@ -150,15 +182,15 @@ fn assert_has(house: &House, requests: u64) {
     assert_eq!(records["stored"], requests * RECORDS, "{records}");
 }
 
-/// Every write of a process fails, until this ends.
-struct ReadOnly(Child);
+/// Writes of a process fail so, until this ends.
+struct Errors(Child);
 
-impl ReadOnly {
-    fn begin(pid: u64) -> Self {
+impl Errors {
+    fn begin(pid: u64, error: &str) -> Self {
         let strace = Program::Strace.find().expect("found before");
         let mut command = Command::new(strace);
         command.args(["-f", "-qq", "-o", "/dev/null", "-p", &pid.to_string()]);
-        command.arg(format!("--inject={WRITES}:error=EROFS"));
+        command.arg(format!("--inject={WRITES}:{error}"));
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
