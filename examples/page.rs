@@ -86,6 +86,8 @@ fn sources(directory: &Path) -> Sources {
 }
 
 async fn measure(page: &Page) -> anyhow::Result<()> {
+    // The client wants one even for plain loopback.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build()?;
     for view in VIEWS {
         let mut times = Vec::with_capacity(TIMES);

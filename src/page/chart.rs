@@ -180,7 +180,7 @@ fn compact(value: f64) -> String {
         value if value >= 1e4 => (value / 1e3, "k"),
         value => (value, ""),
     };
-    let digits = if value < 10.0 && value.fract() > 0.04 { 1 } else { 0 };
+    let digits = usize::from(value < 10.0 && value.fract() > 0.04);
     format!("{value:.digits$}{letter}")
 }
 

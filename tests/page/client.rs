@@ -24,14 +24,12 @@ pub fn ask(house: &House, request: &str) -> Result<(u16, String)> {
 }
 
 pub fn get(house: &House, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {
-    let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
+    let mut head = vec![format!("GET {path} HTTP/1.1"), "Connection: close".to_owned()];
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        request.push_str(&format!("Host: {}\r\n", house.host()));
+        head.push(format!("Host: {}", house.host()));
     }
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    ask(house, &(request + "\r\n"))
+    head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    ask(house, &(head.join("\r\n") + "\r\n\r\n"))
 }
 
 pub fn api(house: &House, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String)> {

@@ -169,7 +169,7 @@ impl Session<'_> {
             attributes.push(("command_name", text(COMMANDS[self.random.index(3)])));
         }
         self.event("user_prompt", &prompt, attributes);
-        for _ in 0..1 + self.random.below(7) {
+        for _ in 0..=self.random.below(7) {
             if self.at >= now_ms {
                 return;
             }

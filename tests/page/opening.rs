@@ -33,7 +33,8 @@ fn the_file_is_the_users_alone() -> Result<()> {
     let mode = fs::metadata(&house.file)?.permissions().mode() & 0o777;
     ensure!(mode == 0o600, "{mode:o}");
     let folder = house.file.parent().context("it is in a folder")?;
-    ensure!(fs::metadata(folder)?.permissions().mode() & 0o077 == 0, "{}", folder.display());
+    let of_folder = fs::metadata(folder)?.permissions().mode() & 0o777;
+    ensure!(of_folder == 0o700, "{}: {of_folder:o}", folder.display());
     ensure!(house.token().len() == 32, "{}", house.url);
     ensure!(house.host().starts_with("127.0.0.1:"), "{}", house.url);
     let otlp = house.sandbox.agent_address()?.to_string();

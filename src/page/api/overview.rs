@@ -3,6 +3,7 @@
 //! Its questions are independent, and a year of heavy use has millions of events: they are asked at the
 //! same time, each in a look of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::ToSpan as _;
@@ -15,9 +16,9 @@ use crate::page::reply::Failure;
 use crate::page::{Desk, chart};
 use crate::report::history::reader::History;
 use crate::report::question::Dimension;
-use crate::report::row::Row;
+use crate::report::row::{Facts, Row};
 use crate::report::time::{Clock, MinuteRange, Unit};
-use crate::report::{json, prompts, tools};
+use crate::report::{prompts, tools};
 
 /// Rows of each list.
 const LIST_MAX: usize = 7;
@@ -48,34 +49,31 @@ impl Look {
 
 pub(super) async fn document(desk: &Desk, asked: Asked, look: Look) -> Document {
     let asked = Arc::new(asked);
-    let (of_counters, of_events, of_year) = (asked.clone(), asked.clone(), asked.clone());
-    let (mut document, lists, year) = tokio::try_join!(
-        read(desk, move |history| totals(history, &of_counters, &look)),
+    let (of_chart, of_events, of_year) = (asked.clone(), asked.clone(), asked.clone());
+    let (mut document, chart, lists, year) = tokio::try_join!(
+        read(desk, move |history| totals(history, &asked)),
+        read(desk, move |history| drawn(history, &of_chart, &look)),
         read(desk, move |history| lists(history, &of_events)),
         read(desk, move |history| calendar(history, &of_year)),
     )?;
     document.extend(lists);
+    document.insert("chart".to_owned(), chart);
     document.insert("calendar".to_owned(), year);
     Ok(Value::Object(document))
 }
 
-/// What was counted: in all, before, over time, and by project and model.
-fn totals(
-    history: Option<&History>,
-    asked: &Asked,
-    look: &Look,
-) -> Result<Map<String, Value>, Failure> {
+/// What was counted: in all, before, and by project and model, which is one question.
+fn totals(history: Option<&History>, asked: &Asked) -> Result<Map<String, Value>, Failure> {
     let mut document = facts::head(history, asked)?;
     let Some(history) = history else { return Ok(document) };
-    let models = facts::ask(history, asked, asked.range, vec![Dimension::Model])?;
     let project: Dimension = "project".parse().expect("it is one");
-    let projects = facts::ask(history, asked, asked.range, vec![project])?;
-    let counted = !models.of_events_only;
+    let answer = facts::ask(history, asked, asked.range, vec![project, Dimension::Model])?;
+    let counted = !answer.of_events_only;
     let mut put = |name: &str, value: Value| document.insert(name.to_owned(), value);
-    put("total", facts::of(&models.total, counted).into());
-    put("imported", facts::of(&models.imported, false).into());
-    put("models", top(&models.rows));
-    put("projects", top(&projects.rows));
+    put("total", facts::of(&answer.total, counted).into());
+    put("imported", facts::of(&answer.imported, false).into());
+    put("projects", top(&answer.rows, 0));
+    put("models", top(&answer.rows, 1));
     let before = previous(&asked.clock, asked.range);
     let is_known = history.extent()?.is_some_and(|extent| extent.start < before.end);
     if is_known {
@@ -84,8 +82,12 @@ fn totals(
         let words = |minute| asked.clock.rfc3339(minute);
         put("previous", json!({ "since": words(before.start), "until": words(before.end) }));
     }
-    put("chart", over_time::document(history, asked, (&look.by, look.metric, look.width))?);
     Ok(document)
+}
+
+fn drawn(history: Option<&History>, asked: &Asked, look: &Look) -> Document {
+    let Some(history) = history else { return Ok(Value::Null) };
+    over_time::document(history, asked, (&look.by, look.metric, look.width))
 }
 
 /// What events tell of: tools, and prompts with all that was done for them.
@@ -134,16 +136,33 @@ fn calendar(history: Option<&History>, asked: &Asked) -> Document {
     Ok(json!({ "today": today, "days": days }))
 }
 
-fn top(rows: &[Row]) -> Value {
-    rows.iter()
-        .filter(|row| row.facts.cost_usd > 0.0 || row.facts.requests > 0)
-        .take(LIST_MAX)
-        .map(|row| {
-            let mut object = json::facts(&row.facts, false);
-            object.insert("key".to_owned(), row.keys.first().and_then(facts::key).into());
-            Value::Object(object)
+/// The dearest of one of the dimensions of rows. A session may be in several rows, so none are counted.
+fn top(rows: &[Row], dimension: usize) -> Value {
+    let mut sums: HashMap<Option<&str>, Facts> = HashMap::new();
+    for row in rows {
+        if let Some(key) = row.keys.get(dimension) {
+            sums.entry(facts::key(key)).or_default().add(&row.facts);
+        }
+    }
+    let mut sums: Vec<(Option<&str>, Facts)> = sums.into_iter().collect();
+    for (_, facts) in &mut sums {
+        facts.denoise();
+    }
+    sums.retain(|(_, facts)| facts.cost_usd > 0.0 || facts.requests > 0);
+    sums.sort_by(|(one, mine), (other, theirs)| {
+        theirs.cost_usd.total_cmp(&mine.cost_usd).then_with(|| one.cmp(other))
+    });
+    sums.truncate(LIST_MAX);
+    let row = |(key, facts): &(Option<&str>, Facts)| {
+        json!({
+            "key": key,
+            "cost_usd": facts.cost_usd,
+            "tokens": facts::tokens(&facts.tokens),
+            "requests": facts.requests,
+            "unpriced_requests": facts.unpriced_requests,
         })
-        .collect()
+    };
+    sums.iter().map(row).collect()
 }
 
 /// As many days before, up to the same time of day: a week so far is compared with a week so far. What
