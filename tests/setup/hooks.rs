@@ -192,9 +192,7 @@ fn interrupts_and_job_control(shell: Shell) -> Result<()> {
     types(&mut terminal, "claude two", "waiting for two")?;
     types(&mut terminal, "hello", "got hello")?;
     terminal.type_text("\u{1a}")?;
-    terminal.wait_for("the shell", |screen| {
-        screen.trim_end().lines().last().is_some_and(|line| line.starts_with("READY>"))
-    })?;
+    terminal.wait_for("the shell", |screen| screen.trim_end().ends_with("READY>"))?;
     types(&mut terminal, "fg", "resumed")?;
     types(&mut terminal, "again", "got again")?;
     types(&mut terminal, "end", "got end")?;
