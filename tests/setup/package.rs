@@ -135,7 +135,9 @@ fn deb() -> Result<()> {
     let work = tempfile::tempdir()?;
     let (first, next) = (package(work.path(), "0.1.0-1")?, package(work.path(), "0.1.0-2")?);
     let mut command = Command::new("unshare");
-    command.args(["-mp", "--fork", "--kill-child", "bash"]).arg(root().join("tests/setup/in_a_clean_root.sh"));
+    command
+        .args(["-mp", "--fork", "--kill-child", "bash"])
+        .arg(root().join("tests/setup/in_a_clean_root.sh"));
     let output = succeeded(command.arg(first).arg(next).arg(std::env::current_exe()?))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(said.trim_end().ends_with("== done"), "{said}");
