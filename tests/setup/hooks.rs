@@ -196,8 +196,9 @@ fn interrupts_and_job_control(shell: Shell) -> Result<()> {
     types(&mut terminal, "fg", "resumed")?;
     types(&mut terminal, "again", "got again")?;
     types(&mut terminal, "end", "got end")?;
-    // zsh loses the status of any function that was stopped.
-    types(&mut terminal, status, if shell.name == "zsh" { "code-0" } else { "code-5" })?;
+    // Of a function that was stopped and continued, zsh and fish lose the status, of any function.
+    let code = if shell.name.starts_with("bash") { "code-5" } else { "code-0" };
+    types(&mut terminal, status, code)?;
     ends(terminal)
 }
 
