@@ -8,18 +8,20 @@
 //! a directory the history stays there, for `CCOTEL_DATA_DIR=DIRECTORY ccotel report`, and is only read
 //! the next time.
 
+use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use ccotel::record::{Event, Labels, Value};
 use ccotel::report::answer::answer;
 use ccotel::report::history::reader::History;
 use ccotel::report::history::sink::Sink;
-use ccotel::report::question::{Dimensions, Question};
+use ccotel::report::question::{Dimension, Dimensions, Question};
 use ccotel::report::table::{self, Look};
 use ccotel::report::time::Clock;
+use ccotel::report::{models, prompts, sessions, story, tools};
 use ccotel::store::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
 
 const DAYS: u64 = 365;
@@ -50,39 +52,92 @@ fn main() -> anyhow::Result<()> {
     }
     let bytes = std::fs::metadata(&path)?.len();
     println!("history.db: {} MB", bytes / 1_000_000);
-    for (since, by) in [
-        ("7d", "day"),
-        ("7d", "project"),
-        ("7d", "model"),
-        ("7d", "session"),
-        ("365d", "day"),
-        ("365d", "project"),
-        ("365d", "model"),
-        ("365d", "hour"),
-        ("365d", "repo"),
+    println!("{:<42} {:>9} {:>9}", "median and best of 20", "median", "best");
+    for by in ["day", "project", "model", "session", "user", "tool", "project,day"] {
+        report(&path, "7d", by)?;
+    }
+    for by in [
+        "hour",
+        "day",
+        "week",
+        "month",
+        "project",
+        "team",
+        "model",
+        "repo",
+        "branch",
+        "session",
+        "user",
+        "tool",
+        "query_source",
+        "project,day",
+        "repo,model",
     ] {
-        measure(&path, since, by)?;
+        report(&path, "365d", by)?;
+    }
+    report_where(&path, "365d", "day", &["project=checkout"])?;
+    report_where(&path, "365d", "day", &["repo=acme/checkout"])?;
+    for since in ["7d", "365d"] {
+        lists(&path, since)?;
     }
     Ok(())
 }
 
-/// The median of whole reports: open, ask, lay out.
-fn measure(path: &Path, since: &str, by: &str) -> anyhow::Result<()> {
-    let mut times = Vec::with_capacity(TIMES);
-    let mut rows = 0;
-    for _ in 0..TIMES {
-        let begun = Instant::now();
+fn report(path: &Path, since: &str, by: &str) -> anyhow::Result<()> {
+    report_where(path, since, by, &[])
+}
+
+/// Whole reports: open, ask, lay out.
+fn report_where(path: &Path, since: &str, by: &str, filters: &[&str]) -> anyhow::Result<()> {
+    let name = format!("--since {since} --by {by} {}", filters.join(" "));
+    measure(&name, || {
         let clock = Clock::system(Some("Europe/Paris"))?;
         let range = clock.range(since, None)?;
-        let question = Question { clock, range, by: Dimensions::new(vec![by.parse()?])? };
-        let history = History::open(path)?.context("there is no history")?;
+        let by: Vec<Dimension> = by.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let by = Dimensions::new(by)?;
+        let filters = filters.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
+        let question = Question { clock, range, by, filters };
+        let history = open(path)?;
         let answer = answer(&history, &question)?;
         let text = table::text(&question, &answer, Look { width: None, colour: false });
+        Ok(text.len())
+    })
+}
+
+/// What the local page and `top` ask for beside reports.
+fn lists(path: &Path, since: &str) -> anyhow::Result<()> {
+    let clock = Clock::system(Some("Europe/Paris"))?;
+    let range = clock.range(since, None)?;
+    let name = |list: &str| format!("{list}, {since}");
+    measure(&name("100 sessions"), || Ok(sessions::list(&open(path)?, range, &[], 100)?.len()))?;
+    measure(&name("20 dearest prompts"), || {
+        Ok(prompts::dearest(&open(path)?, range, &[], 20)?.len())
+    })?;
+    measure(&name("tools"), || Ok(tools::list(&open(path)?, range, &[])?.len()))?;
+    measure(&name("models"), || Ok(models::list(&open(path)?, range, &[])?.len()))?;
+    let newest = sessions::list(&open(path)?, range, &[], 1)?;
+    let id = &newest.first().context("there is no session")?.id;
+    measure(&name("the story of a session"), || {
+        let story = story::story(&open(path)?, id)?.context("it has no story")?;
+        Ok(story.entries.len())
+    })
+}
+
+fn open(path: &Path) -> anyhow::Result<History> {
+    History::open_files(Some(path), None)?.context("there is no history")
+}
+
+/// Whatever else the machine does shows in the median and hardly in the best.
+fn measure(name: &str, mut ask: impl FnMut() -> anyhow::Result<usize>) -> anyhow::Result<()> {
+    let mut times = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        let begun = Instant::now();
+        black_box(ask()?);
         times.push(begun.elapsed());
-        rows = text.lines().count();
     }
     times.sort_unstable();
-    println!("--since {since} --by {by}: {:.1?} ({rows} lines)", times[TIMES / 2]);
+    let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
+    println!("{name:<42} {:>9} {:>9}", ms(times[TIMES / 2]), ms(times[0]));
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/` | `CCOTEL_DATA_DIR` |
-//! | runtime | `control.sock` | `CCOTEL_RUNTIME_DIR` |
+//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/` | `CCOTEL_DATA_DIR` |
+//! | runtime | `control.sock`, `open.html` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
 //! `~/.local/share/ccotel`, `$XDG_RUNTIME_DIR/ccotel`. Where there is no runtime directory (macOS,
@@ -82,6 +82,11 @@ impl Paths {
         self.data_dir.join("history.db")
     }
 
+    /// Past usage from transcripts, written by `ccotel import`; never leaves the machine.
+    pub fn imported_db(&self) -> PathBuf {
+        self.data_dir.join("imported.db")
+    }
+
     /// The secret that the wrapper puts into Claude Code's endpoint.
     pub fn token_file(&self) -> PathBuf {
         self.data_dir.join("token")
@@ -153,6 +158,11 @@ impl Paths {
     /// What went wrong at launches: shown by `status`, `tags` and `doctor`.
     pub fn problems_file(&self) -> PathBuf {
         self.data_dir.join("problems.jsonl")
+    }
+
+    /// Leads the browser to the local page, with its token; what `ccotel open` opens.
+    pub fn page_file(&self) -> PathBuf {
+        self.runtime_dir.join("open.html")
     }
 
     pub fn control_socket(&self) -> PathBuf {

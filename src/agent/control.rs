@@ -9,6 +9,7 @@
 //! ```
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,8 +40,12 @@ pub enum Request {
     Launch { notice: LaunchNotice },
     /// Samples and history up to this moment, for a report.
     Sync,
+    /// Where the local page is, and the token for it; starts to serve it.
+    Page,
     /// Try one destination, or all, now.
     Retry { name: Option<String> },
+    /// The key that ids are hashed with at the level `minimal`, in base64, for an import.
+    InstallKey,
     /// Requests in quarantine, above this id.
     QuarantineList { after: i64 },
     /// A part of one request's body.
@@ -68,6 +73,10 @@ pub enum Answer {
     },
     Quarantine {
         entries: Vec<QuarantineLine>,
+    },
+    Page {
+        address: SocketAddr,
+        token: String,
     },
     /// In base64, from the offset that was asked for; none left of it at the end.
     Body {
@@ -169,6 +178,7 @@ mod tests {
     fn yesterdays_lines_are_understood() {
         let lines = [
             (r#"{"protocol":1,"request":{"op":"status"}}"#, Request::Status),
+            (r#"{"protocol":1,"request":{"op":"page"}}"#, Request::Page),
             (
                 r#"{"protocol":1,"request":{"op":"retry","name":null}}"#,
                 Request::Retry { name: None },

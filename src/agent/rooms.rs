@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::notice::LaunchNotice;
 use super::status::{RecordCounts, SessionCounts, Warning};
 use crate::config::Config;
-use crate::deliver::{DestinationStatus, Manager};
+use crate::deliver::{DestinationStatus, Manager, task, wall_clock_ms};
+use crate::page;
 use crate::paths::Paths;
 use crate::receive::{self, Admission, Door, Kind, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
@@ -43,6 +46,18 @@ pub struct Facts {
     pub warnings: Vec<Warning>,
 }
 
+/// Whose time the rooms live in.
+pub struct Clocks {
+    pub store: Clock,
+    pub deliver: task::Clock,
+}
+
+impl Clocks {
+    pub fn system() -> Self {
+        Self { store: Clock::System, deliver: Arc::new(wall_clock_ms) }
+    }
+}
+
 /// Everything that a record passes through.
 pub struct Rooms {
     store: store::handle::Handle,
@@ -65,16 +80,30 @@ impl Rooms {
         token: String,
         destinations_known: bool,
     ) -> anyhow::Result<Self> {
+        let clocks = Clocks::system();
+        Self::open_at(paths, config, token, destinations_known, clocks).await
+    }
+
+    /// The same in another time: `ccotel demo` lives through a fortnight in seconds.
+    pub async fn open_at(
+        paths: &Paths,
+        config: &Config,
+        token: String,
+        destinations_known: bool,
+        clocks: Clocks,
+    ) -> anyhow::Result<Self> {
         let options = store::Options {
             queue_db: paths.queue_db(),
             disk_bytes_max: config.agent.max_disk_bytes,
             history_days: config.agent.history_days,
         };
-        let opened = store::open(options, Clock::System)?;
+        let opened = store::open(options, clocks.store)?;
         let recorder =
             Recorder::new(settings(config, opened.install_key)).with_git_facts(git_facts);
         let recorder = Arc::new(recorder);
-        let deliver = Arc::new(Manager::new(opened.handle.clone(), Arc::clone(&opened.install_id)));
+        let install_id = Arc::clone(&opened.install_id);
+        let deliver = Manager::with_clock(opened.handle.clone(), install_id, clocks.deliver);
+        let deliver = Arc::new(deliver);
         let token = Token::parse(&token)
             .context("the token file is damaged; remove it and run `ccotel agent restart`")?;
         let door = Door::new(Arc::clone(&recorder), opened.handle.clone(), Admission::new(token));
@@ -128,10 +157,24 @@ impl Rooms {
         receive::serve(listeners, Arc::clone(&self.door), stop)
     }
 
+    /// For what only `ccotel demo` asks of the store.
+    pub fn store(&self) -> &store::handle::Handle {
+        &self.store
+    }
+
+    pub async fn destinations(&self) -> Vec<DestinationStatus> {
+        self.deliver.statuses().await
+    }
+
     /// A changed configuration, proven.
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
         self.deliver.apply(&config.destinations).await;
+    }
+
+    /// For an import: with it, ids at `minimal` are the same there as in events.
+    pub fn install_key_base64(&self) -> String {
+        BASE64.encode(self.install_key)
     }
 
     /// Resolves when the database has become a new install: what knows the old id has to start anew.
@@ -189,6 +232,28 @@ impl Rooms {
     /// Samples and history up to this moment.
     pub async fn sync(&self) -> Result<(), String> {
         self.history.caught_up().await.map_err(|error| error.to_string())
+    }
+
+    /// What the page has from these rooms.
+    pub fn page_sources(
+        &self,
+        paths: &Paths,
+        status: page::Asked<serde_json::Value>,
+        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    ) -> page::Sources {
+        let history = self.history.clone();
+        page::Sources {
+            history_db: paths.history_db(),
+            imported_db: paths.imported_db(),
+            news: self.store.news(),
+            catch_up: Arc::new(move || {
+                let history = history.clone();
+                // That it is behind is said in the status.
+                Box::pin(async move { drop(history.caught_up().await) })
+            }),
+            status,
+            now,
+        }
     }
 
     /// Tries one destination now, or all; says which.

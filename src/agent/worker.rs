@@ -33,6 +33,7 @@ use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::receive;
 
+mod page;
 mod reload;
 
 pub use reload::config_at_start;
@@ -106,6 +107,8 @@ struct Worker {
     /// The configuration changed in a way that a new worker is needed for.
     renew: Notify,
     launched: Notify,
+    page: page::Opened,
+    stop: CancellationToken,
 }
 
 async fn work(
@@ -126,6 +129,7 @@ async fn work(
     let listeners = otlp.into_iter().map(tokio_listener).collect::<Result<Vec<_>, _>>()?;
     control.set_nonblocking(true)?;
     let control = tokio::net::UnixListener::from_std(control)?;
+    let stop = CancellationToken::new();
     let worker = Rc::new(Worker {
         paths: paths.clone(),
         rooms,
@@ -138,8 +142,9 @@ async fn work(
         reload: Notify::new(),
         renew: Notify::new(),
         launched: Notify::new(),
+        page: page::Opened::default(),
+        stop: stop.clone(),
     });
-    let stop = CancellationToken::new();
     let receiving = tokio::task::spawn_local(worker.rooms.serve(listeners, stop.clone()));
     let answering = Rc::clone(&worker);
     let answer = move |request| Rc::clone(&answering).answer(request);
@@ -254,10 +259,12 @@ impl Worker {
                 Ok(Err(what)) => Answer::Failed { what },
                 Err(_) => Answer::Failed { what: "the store is busy; try again".into() },
             },
+            Request::Page => or_failed(self.open_page().await),
             Request::Retry { name } => match self.rooms.retry(name.as_deref()).await {
                 Ok(what) => done(&what),
                 Err(what) => Answer::Failed { what },
             },
+            Request::InstallKey => Answer::Body { base64: self.rooms.install_key_base64() },
             Request::QuarantineList { after } => or_failed(self.rooms.quarantine_list(after).await),
             Request::QuarantineBody { id, offset } => {
                 or_failed(self.rooms.quarantine_body(id, offset).await)
@@ -328,7 +335,7 @@ fn done(what: &str) -> Answer {
     Answer::Done { what: what.to_owned() }
 }
 
-fn add_facts(status: &mut Status, facts: rooms::Facts) {
+pub fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.sessions = Some(facts.sessions);
     status.records = Some(facts.records);
     status.destinations = facts.destinations;

@@ -17,9 +17,12 @@ pub mod claude;
 pub mod completions;
 pub mod config;
 pub mod connect;
+pub mod demo;
 pub mod disconnect;
+pub mod import;
 pub mod init;
 pub mod man;
+pub mod open;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -27,6 +30,7 @@ pub mod service;
 pub mod setup;
 pub mod status;
 pub mod tags;
+pub mod top;
 pub mod uninstall;
 mod usage;
 
@@ -37,6 +41,7 @@ mod usage;
 Examples:
   ccotel claude                                       a session, counted
   ccotel report --since today --by project,model      what it cost
+  ccotel open                                         the same as a page in the browser
   ccotel connect prometheus http://localhost:9090     where to forward it
   ccotel status                                       how all of this is doing
 
@@ -71,6 +76,14 @@ pub enum Command {
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
     Report(report::Args),
+    /// A made-up fortnight, to see what all of this looks like
+    Demo(demo::Args),
+    /// The local page: cost, sessions, tools, models and health, in the browser
+    Open(open::Args),
+    /// Take in past usage, from the transcripts that Claude Code keeps
+    Import(import::Args),
+    /// Sessions as they run: what they do, and what it costs
+    Top(top::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -131,6 +144,10 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Service(args) => service::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
+        Command::Demo(args) => demo::run(args, cli.no_color),
+        Command::Open(args) => open::run(args),
+        Command::Import(args) => import::run(args, cli.no_color),
+        Command::Top(args) => top::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),

@@ -1,14 +1,13 @@
 //! `ccotel report`.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 
 use super::terminal_width;
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::report::answer::answer;
-use crate::report::history::reader::History;
+use crate::report::history::reader::{History, Imported};
 use crate::report::json;
 use crate::report::question::{Dimension, Dimensions, Question};
 use crate::report::row::Answer;
@@ -60,7 +59,7 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     }
     control::sync(&paths);
     let question = question(args)?;
-    let answer = ask(&paths.history_db(), &question)?;
+    let answer = ask(&paths, &question)?;
     let text = if args.json {
         format!("{}\n", json::document(&question, &answer))
     } else if answer.is_empty() {
@@ -78,17 +77,17 @@ fn question(args: &Args) -> anyhow::Result<Question> {
     let by = Dimensions::new(by)?;
     let clock = Clock::system(args.tz.as_deref())?;
     let range = clock.range(&args.since, args.until.as_deref())?;
-    Ok(Question { clock, range, by })
+    Ok(Question { clock, range, by, filters: Vec::new() })
 }
 
-fn ask(history_db: &Path, question: &Question) -> anyhow::Result<Answer> {
-    Ok(match History::open(history_db)? {
+pub(super) fn ask(paths: &Paths, question: &Question) -> anyhow::Result<Answer> {
+    Ok(match History::open(paths, Imported::Include)? {
         Some(history) => answer(&history, question)?,
         None => Answer::default(),
     })
 }
 
-fn look(no_color: bool) -> Look {
+pub(super) fn look(no_color: bool) -> Look {
     if !std::io::stdout().is_terminal() {
         return Look { width: None, colour: false };
     }
@@ -97,7 +96,7 @@ fn look(no_color: bool) -> Look {
 }
 
 /// Prints; that a reader such as `head` has seen enough is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(anyhow::anyhow!("cannot print the report: {error}"))

@@ -21,7 +21,7 @@ mod grpc;
 pub mod gzip;
 pub mod json;
 mod otlp;
-mod peer;
+pub(crate) mod peer;
 mod route;
 mod serve;
 
@@ -29,6 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use admit::bearer;
 pub use admit::{Admission, InvalidToken, Token};
 pub use counts::{Counts, Trouble};
 pub use exposition::Sample;

@@ -8,9 +8,12 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The system's own user.
+const ROOT: u32 = 0;
+
 /// One connection, as admission sees it.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     remote: SocketAddr,
     local: SocketAddr,
     same_user: OnceLock<bool>,
@@ -29,7 +32,20 @@ impl Peer {
 
     /// Whether the socket at the other end belongs to our own user; looked up once a connection.
     pub fn is_same_user(&self) -> bool {
-        *self.same_user.get_or_init(|| socket_owner::is_ours(self.remote, self.local))
+        *self.same_user.get_or_init(|| {
+            let ours = rustix::process::geteuid().as_raw();
+            socket_owner::of(self.remote, self.local) == Some(ours)
+        })
+    }
+
+    /// Whether it is known to belong to another user, other than root: root can read everything
+    /// anyway, and relays between a virtual machine and its host run as root.
+    pub fn is_of_another_user(&self) -> bool {
+        if !socket_owner::CAN_TELL {
+            return false;
+        }
+        let ours = rustix::process::geteuid().as_raw();
+        socket_owner::of(self.remote, self.local).is_none_or(|it| it != ours && it != ROOT)
     }
 
     pub fn is_admitted(&self) -> bool {
@@ -42,7 +58,7 @@ impl Peer {
 }
 
 /// Loopback, also where a dual-stack socket shows an IPv4 address as IPv6.
-pub(super) fn is_loopback(address: SocketAddr) -> bool {
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
@@ -59,16 +75,19 @@ mod socket_owner {
 
     use super::{proc_net, sock_diag};
 
-    pub fn is_ours(remote: SocketAddr, local: SocketAddr) -> bool {
+    pub const CAN_TELL: bool = true;
+
+    /// `None` where nobody is at the other end, or nobody can tell who.
+    pub fn of(remote: SocketAddr, local: SocketAddr) -> Option<u32> {
         let owner = sock_diag::owner(remote, local).or_else(|error| {
             debug!("no socket diagnosis, reading /proc instead: {error}");
             proc_net::owner(remote, local)
         });
         match owner {
-            Ok(owner) => owner == Some(rustix::process::geteuid().as_raw()),
+            Ok(owner) => owner,
             Err(error) => {
                 warn!("cannot tell whose socket {remote} is, so it needs the token: {error}");
-                false
+                None
             }
         }
     }
@@ -78,7 +97,9 @@ mod socket_owner {
 mod socket_owner {
     use std::net::SocketAddr;
 
-    pub fn is_ours(_remote: SocketAddr, _local: SocketAddr) -> bool {
-        false
+    pub const CAN_TELL: bool = false;
+
+    pub fn of(_remote: SocketAddr, _local: SocketAddr) -> Option<u32> {
+        None
     }
 }

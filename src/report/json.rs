@@ -49,7 +49,7 @@ fn key_value(key: &Key) -> Value {
     }
 }
 
-fn facts(facts: &Facts, with_tools: bool) -> Map<String, Value> {
+pub fn facts(facts: &Facts, with_tools: bool) -> Map<String, Value> {
     let mut object = Map::new();
     let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
     put("cost_usd", facts.cost_usd.into());
@@ -71,7 +71,10 @@ fn facts(facts: &Facts, with_tools: bool) -> Map<String, Value> {
     put("lines_removed", whole(facts.lines_removed).into());
     put("commits", whole(facts.commits).into());
     put("pull_requests", whole(facts.pull_requests).into());
+    put("unpriced_requests", facts.unpriced_requests.into());
+    put("imported_cost_usd", facts.imported_cost_usd.into());
     if with_tools {
+        put("tool_rejections", facts.tool_rejections.into());
         put("tool_calls", facts.tool_calls.into());
         put("tool_failures", facts.tool_failures.into());
     }
@@ -98,6 +101,7 @@ mod tests {
             range: clock.range("7d", None).unwrap(),
             clock,
             by: Dimensions::new(vec![by.parse().unwrap()]).unwrap(),
+            filters: Vec::new(),
         }
     }
 
@@ -112,7 +116,8 @@ mod tests {
         };
         let keys = [Key::Value("checkout".to_owned()), Key::Unset];
         let rows = keys.map(|key| Row { keys: vec![key], facts }).to_vec();
-        let document = document(&question("project"), &Answer { rows, total: facts });
+        let document =
+            document(&question("project"), &Answer { rows, total: facts, ..Answer::default() });
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
     }
 

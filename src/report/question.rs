@@ -1,4 +1,4 @@
-//! A question, understood: which time, and what the rows stand for.
+//! A question, understood: which time, of what, and what the rows stand for.
 
 use std::str::FromStr;
 
@@ -14,6 +14,31 @@ pub struct Question {
     pub clock: Clock,
     pub range: MinuteRange,
     pub by: Dimensions,
+    pub filters: Vec<Filter>,
+}
+
+/// Only what has this value in this dimension. Filters of one dimension are alternatives, those of
+/// different ones must all hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    pub dimension: Dimension,
+    /// `None`: what has no value there.
+    pub value: Option<String>,
+}
+
+impl FromStr for Filter {
+    type Err = DimensionError;
+
+    /// `project=checkout`; `project=` is what has no project.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let (dimension, value) =
+            word.split_once('=').ok_or_else(|| DimensionError::NotAFilter(word.to_owned()))?;
+        let dimension: Dimension = dimension.trim().parse()?;
+        if matches!(dimension, Dimension::Time(_)) {
+            return Err(DimensionError::FilterOfTime);
+        }
+        Ok(Self { dimension, value: Some(value.to_owned()).filter(|value| !value.is_empty()) })
+    }
 }
 
 /// What rows stand for.
@@ -50,6 +75,10 @@ pub enum DimensionError {
     Twice(String),
     #[error("--by takes one of hour, day, week and month at a time")]
     TwoTimes,
+    #[error("`{0}` is not a filter: give DIMENSION=VALUE, such as project=checkout")]
+    NotAFilter(String),
+    #[error("a time is not filtered by: give --since and --until")]
+    FilterOfTime,
 }
 
 impl Dimension {
@@ -126,6 +155,10 @@ impl Dimensions {
         Ok(Self(dimensions))
     }
 
+    pub fn of(dimension: Dimension) -> Self {
+        Self(vec![dimension])
+    }
+
     pub fn as_slice(&self) -> &[Dimension] {
         &self.0
     }
@@ -189,5 +222,21 @@ mod tests {
         assert_eq!(words(&["team", "tag:team"]), "--by was given `team` twice");
         assert!(words(&["day", "hour"]).contains("one of hour, day"));
         assert!(dimensions(&["project", "day"]).is_ok());
+    }
+
+    #[test]
+    fn filters_name_a_dimension_and_a_value() {
+        let filter = |word: &str| word.parse::<Filter>();
+        let project = filter("project=a=b").unwrap();
+        assert_eq!((project.dimension.key(), project.value.as_deref()), ("project", Some("a=b")));
+        assert_eq!(filter("tag:cost_center=").unwrap().value, None);
+        for (word, expected) in [
+            ("checkout", "`checkout` is not a filter"),
+            ("projcet=x", "`projcet` is not something to report by"),
+            ("day=2026-11-14", "--since"),
+            ("=x", "`` is not something"),
+        ] {
+            assert!(filter(word).unwrap_err().to_string().contains(expected), "{word}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What an answer is made of.
 
 use super::groups::Key;
-use super::history::reader::Usage;
+use super::history::packs::Activity;
 
 /// The keys of facts in JSON.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 16] = [
     "cost_usd",
     "tokens",
     "sessions",
@@ -18,6 +18,9 @@ pub const KEYS: [&str; 13] = [
     "pull_requests",
     "tool_calls",
     "tool_failures",
+    "tool_rejections",
+    "unpriced_requests",
+    "imported_cost_usd",
 ];
 
 /// Amounts below this are noise of adding floating-point numbers.
@@ -40,6 +43,11 @@ pub struct Facts {
     /// Shown where rows stand for tools.
     pub tool_calls: i64,
     pub tool_failures: i64,
+    pub tool_rejections: i64,
+    /// Requests of models without a price, which are in no cost.
+    pub unpriced_requests: i64,
+    /// The part of the cost that was imported.
+    pub imported_cost_usd: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -61,6 +69,11 @@ pub struct Row {
 pub struct Answer {
     pub rows: Vec<Row>,
     pub total: Facts,
+    /// The part of the total that was imported.
+    pub imported: Facts,
+    /// Whether cost and tokens are what events say, since a filter is one that counters do not know.
+    /// Then lines, commits, pull requests and active time are not known.
+    pub of_events_only: bool,
 }
 
 impl Answer {
@@ -119,12 +132,12 @@ impl Facts {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "tokens of one row are far below 2^53")]
-    pub fn add_usage(&mut self, usage: &Usage, sign: f64) {
-        self.cost_usd += sign * usage.cost_usd;
-        self.tokens.input += sign * usage.input_tokens as f64;
-        self.tokens.output += sign * usage.output_tokens as f64;
-        self.tokens.cache_read += sign * usage.cache_read_tokens as f64;
-        self.tokens.cache_creation += sign * usage.cache_creation_tokens as f64;
+    pub fn add_usage(&mut self, activity: &Activity, sign: f64) {
+        self.cost_usd += sign * activity.cost_usd;
+        self.tokens.input += sign * activity.input_tokens as f64;
+        self.tokens.output += sign * activity.output_tokens as f64;
+        self.tokens.cache_read += sign * activity.cache_read_tokens as f64;
+        self.tokens.cache_creation += sign * activity.cache_creation_tokens as f64;
     }
 
     /// Adds everything but sessions.
@@ -139,9 +152,22 @@ impl Facts {
         self.errors += other.errors;
         self.tool_calls += other.tool_calls;
         self.tool_failures += other.tool_failures;
+        self.tool_rejections += other.tool_rejections;
+        self.unpriced_requests += other.unpriced_requests;
     }
 
-    fn amounts(&mut self) -> [&mut f64; 10] {
+    /// Adds what events add up to, but neither cost and tokens nor sessions.
+    pub fn add_events(&mut self, activity: &Activity) {
+        self.prompts += activity.prompts;
+        self.requests += activity.requests;
+        self.errors += activity.errors;
+        self.unpriced_requests += activity.unpriced_requests;
+        self.tool_calls += activity.tool_calls;
+        self.tool_failures += activity.tool_failures;
+        self.tool_rejections += activity.tool_rejections;
+    }
+
+    fn amounts(&mut self) -> [&mut f64; 11] {
         [
             &mut self.cost_usd,
             &mut self.tokens.input,
@@ -153,6 +179,7 @@ impl Facts {
             &mut self.lines_removed,
             &mut self.commits,
             &mut self.pull_requests,
+            &mut self.imported_cost_usd,
         ]
     }
 

@@ -342,6 +342,11 @@ impl Core {
         pending.answers.into_iter().map(Ok).collect()
     }
 
+    /// For a database that is thrown away after use. Until it is opened again.
+    pub fn stop_syncing(&mut self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("PRAGMA synchronous=OFF")
+    }
+
     /// Empties the log into the database; called last.
     pub fn close(&mut self) {
         self.mark_high_water();

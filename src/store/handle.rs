@@ -231,6 +231,8 @@ pub enum Command {
     Ingest(Ingest, oneshot::Sender<Result<Ingested, Refused>>),
     /// Samples now, so that a report shows what was received up to this moment.
     Tick(oneshot::Sender<Result<(), Refused>>),
+    /// From now on nobody wants this database after a crash.
+    Unsynced(oneshot::Sender<Result<(), Refused>>),
     OpenDestination(DestinationKey, oneshot::Sender<Result<(), Refused>>),
     /// The names of all destinations that have cursors.
     Destinations(oneshot::Sender<Vec<Arc<str>>>),
@@ -312,6 +314,11 @@ impl Handle {
 
     pub async fn tick(&self) -> Result<(), Refused> {
         self.ask(Command::Tick).await?
+    }
+
+    /// Commits are not synced from now on: for a store that is thrown away, such as the demo's.
+    pub async fn unsynced(&self) -> Result<(), Refused> {
+        self.ask(Command::Unsynced).await?
     }
 
     pub async fn open_destination(&self, key: DestinationKey) -> Result<(), Refused> {

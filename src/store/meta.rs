@@ -1,6 +1,10 @@
 //! `meta`: the install's identity, and numbers that belong to no row.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, params};
+
+use super::schema::{self, OpenError};
 
 /// The install's id and key, made at the first start.
 pub fn install(connection: &Connection) -> rusqlite::Result<(String, [u8; 32])> {
@@ -14,6 +18,18 @@ pub fn install(connection: &Connection) -> rusqlite::Result<(String, [u8; 32])> 
     set(connection, "install_key", identity.1)?;
     connection.execute_batch("COMMIT")?;
     Ok(identity)
+}
+
+/// Makes a database of this install, where there is none yet: `ccotel demo` gives the same one the same
+/// series each time.
+pub fn prepare(queue_db: &Path, install_id: &str, key: [u8; 32]) -> Result<(), OpenError> {
+    let connection = schema::open(queue_db)?;
+    let written = set(&connection, "install_id", install_id)
+        .and_then(|()| set(&connection, "install_key", key));
+    written.map_err(|error| OpenError::Failed {
+        path: queue_db.display().to_string(),
+        why: error.to_string(),
+    })
 }
 
 pub fn new_id() -> String {

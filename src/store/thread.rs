@@ -24,7 +24,7 @@ pub const GROUP_REQUESTS_MAX: usize = 128;
 pub enum Clock {
     #[default]
     System,
-    /// Milliseconds since the epoch, moved by hand.
+    /// Milliseconds since the epoch, moved by hand; samples are taken when they are asked for.
     Manual(Arc<AtomicI64>),
 }
 
@@ -142,7 +142,11 @@ impl Worker {
     async fn next(&mut self) -> Option<Command> {
         loop {
             let now_ms = self.clock.now_ms();
-            let Some(due_ms) = self.core.next_tick_ms(now_ms) else {
+            let due_ms = match self.clock {
+                Clock::System => self.core.next_tick_ms(now_ms),
+                Clock::Manual(_) => None,
+            };
+            let Some(due_ms) = due_ms else {
                 return self.inbox.recv().await;
             };
             let wait = Duration::from_millis(u64::try_from(due_ms - now_ms).unwrap_or(0));
@@ -262,6 +266,9 @@ impl Worker {
         match command {
             Command::Tick(reply) => {
                 let _ = reply.send(self.try_tick());
+            }
+            Command::Unsynced(reply) => {
+                let _ = reply.send(self.on_core(|core, _| core.stop_syncing()));
             }
             Command::OpenDestination(key, reply) => {
                 let opened = self.on_core(|core, now_ms| core.open_destination(&key, now_ms));

@@ -64,6 +64,8 @@ pub struct Streams {
     tenant: String,
     streams: BTreeMap<Fields, Stream>,
     rate: Option<Rate>,
+    /// `reject_old_samples: false`.
+    takes_any_age: bool,
 }
 
 /// The token bucket of a tenant with a low ingestion rate.
@@ -82,7 +84,13 @@ struct Stream {
 impl Streams {
     pub fn new(tenant: &str, is_slow: bool) -> Self {
         let rate = Rate { bytes_left: i64::from(RATE_BURST_BYTES), filled_ns: 0 };
-        Self { tenant: tenant.to_owned(), streams: BTreeMap::new(), rate: is_slow.then_some(rate) }
+        let rate = is_slow.then_some(rate);
+        Self { tenant: tenant.to_owned(), rate, ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn of_any_age(self) -> Self {
+        Self { takes_any_age: true, ..self }
     }
 
     /// The body of a native push.
@@ -120,7 +128,7 @@ impl Streams {
             };
             let mut entries = Vec::new();
             for entry in stream.entries {
-                match check(&entry, now_ns) {
+                match check(&entry, now_ns, self.takes_any_age) {
                     Ok(time_ns) => {
                         lines += 1;
                         bytes += entry.line.len() + metadata_bytes(&entry.structured_metadata);
@@ -212,12 +220,12 @@ fn decode(body: &[u8]) -> Result<PushRequest, String> {
 }
 
 /// The entry's time, or why it is refused wherever it goes.
-fn check(entry: &EntryProto, now_ns: i64) -> Result<i64, String> {
+fn check(entry: &EntryProto, now_ns: i64, takes_any_age: bool) -> Result<i64, String> {
     let time = entry.timestamp.as_ref().ok_or("entry without a timestamp")?;
     let time_ns = time.seconds * SECOND_NS + i64::from(time.nanos);
     let metadata = &entry.structured_metadata;
     let bytes = metadata_bytes(metadata);
-    if time_ns < now_ns - AGE_NS_MAX {
+    if time_ns < now_ns - AGE_NS_MAX && !takes_any_age {
         Err(format!("entry for stream has timestamp too old: {time_ns}"))
     } else if time_ns > now_ns + FUTURE_NS_MAX {
         Err(format!("entry for stream has timestamp too new: {time_ns}"))

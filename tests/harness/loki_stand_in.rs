@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use bytes::Bytes;
 
-use super::loki::SLOW_TENANTS;
+use super::loki::{ANY_AGE_TENANT, SLOW_TENANTS};
 use super::loki_otlp;
 use super::loki_rules::{Answer, Entry, Streams};
 
@@ -52,9 +52,10 @@ impl StandIn {
             return (StatusCode::UNAUTHORIZED, "no org id\n".into());
         }
         let mut tenants = self.tenants.lock().expect("no push panics");
-        let streams = tenants
-            .entry(tenant.to_owned())
-            .or_insert_with(|| Streams::new(tenant, SLOW_TENANTS.contains(&tenant)));
+        let streams = tenants.entry(tenant.to_owned()).or_insert_with(|| {
+            let streams = Streams::new(tenant, SLOW_TENANTS.contains(&tenant));
+            if tenant == ANY_AGE_TENANT { streams.of_any_age() } else { streams }
+        });
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
         let answer = push(streams, i64::try_from(now).expect("before 2262"));
         (StatusCode::from_u16(answer.status).expect("a status of ours"), answer.text)

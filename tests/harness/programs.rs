@@ -13,6 +13,8 @@ pub enum Program {
     VictoriaMetrics,
     Loki,
     Node,
+    /// Debian's, or any other.
+    Chromium,
     VictoriaLogs,
     /// `unshare -rm`: a file system of a test's own, without being root.
     MountNamespace,
@@ -41,6 +43,7 @@ impl Program {
             Self::VictoriaMetrics => ("CCOTEL_TEST_VICTORIAMETRICS", "victoria-metrics"),
             Self::Loki => ("CCOTEL_TEST_LOKI", "loki"),
             Self::Node => ("CCOTEL_TEST_NODE", "node"),
+            Self::Chromium => ("CCOTEL_TEST_CHROMIUM", "chromium"),
             Self::VictoriaLogs => ("CCOTEL_TEST_VICTORIALOGS", "victoria-logs"),
             Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
             Self::Bash => ("CCOTEL_TEST_BASH", "bash"),

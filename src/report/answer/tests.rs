@@ -169,9 +169,10 @@ impl Recorded {
             range: clock.range(since, until).unwrap(),
             clock,
             by: Dimensions::new(dimensions).unwrap(),
+            filters: Vec::new(),
         };
         let path = self.directory.path().join("history.db");
-        answer(&History::open(&path).unwrap().unwrap(), &question).unwrap()
+        answer(&History::open_files(Some(&path), None).unwrap().unwrap(), &question).unwrap()
     }
 }
 
@@ -251,6 +252,7 @@ fn what_was_recorded_is_answered() {
         pull_requests: 1.0,
         tool_calls: 0,
         tool_failures: 0,
+        ..Facts::default()
     };
     assert_eq!(answer.rows[0].facts, expected);
     assert_eq!(answer.total, expected);

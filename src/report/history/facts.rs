@@ -14,8 +14,23 @@ pub struct Fact {
     pub time_ms: i64,
     pub session: Option<Arc<str>>,
     pub prompt_id: Option<Arc<str>>,
+    pub of_session: OfSession,
     pub facet: Facet,
     pub kind: Kind,
+}
+
+/// What an event tells of its session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfSession {
+    pub terminal: Option<Arc<str>>,
+    /// `cli`, `sdk-py`, `claude-vscode`, …
+    pub entrypoint: Option<Arc<str>>,
+    /// Of Claude Code.
+    pub version: Option<Arc<str>>,
+    /// Of the account, where Claude Code says (since 2.1.329).
+    pub plan: Option<Arc<str>>,
+    /// With a Claude account: a key of the API, Bedrock and Vertex send no account.
+    pub signed_in: bool,
 }
 
 /// Everything that a report can group an event by, except its time and session.
@@ -35,20 +50,56 @@ pub struct Facet {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     Request(Request),
-    Error { status_code: Option<i64>, attempt: Option<i64>, duration_ms: Option<i64> },
-    Prompt { length: Option<i64> },
-    ToolResult { success: Option<bool>, duration_ms: Option<i64> },
+    Error(ApiError),
+    Prompt { length: Option<i64>, command: Option<Arc<str>> },
+    ToolResult(ToolResult),
+    ToolDecision(ToolDecision),
 }
 
 /// An answered call of the Messages API.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    pub cost_usd: f64,
+    /// `None`: the model has no price. Claude Code's own events always have a cost.
+    pub cost_usd: Option<f64>,
     pub input_tokens: i64,
     pub output_tokens: i64,
     pub cache_read_tokens: i64,
     pub cache_creation_tokens: i64,
     pub duration_ms: Option<i64>,
+    /// Time to the first token; versions that send none are many.
+    pub ttft_ms: Option<i64>,
+    pub effort: Option<Arc<str>>,
+    pub speed: Option<Arc<str>>,
+    pub request_id: Option<Arc<str>>,
+}
+
+/// A call of the Messages API that failed for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiError {
+    pub status_code: Option<i64>,
+    pub attempt: Option<i64>,
+    pub duration_ms: Option<i64>,
+    /// One of a few words, whatever the text was.
+    pub class: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolResult {
+    pub success: Option<bool>,
+    pub duration_ms: Option<i64>,
+    /// Absent where nobody was asked.
+    pub accepted: Option<bool>,
+    pub source: Option<Arc<str>>,
+    pub error_type: Option<Arc<str>>,
+    pub tool_use_id: Option<Arc<str>>,
+}
+
+/// Whether a tool might be used, and who said so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ToolDecision {
+    pub accepted: Option<bool>,
+    pub source: Option<Arc<str>>,
+    pub tool_use_id: Option<Arc<str>>,
 }
 
 impl Fact {
@@ -56,7 +107,7 @@ impl Fact {
     pub fn from_event(event: &Event, received_ms: i64) -> Option<Self> {
         let kind = kind(event)?;
         let tool = match kind {
-            Kind::ToolResult { .. } => text(event, "tool_name"),
+            Kind::ToolResult(_) | Kind::ToolDecision(_) => text(event, "tool_name"),
             _ => None,
         };
         let time_ms = i64::try_from(event.time_ns / 1_000_000).unwrap_or(0);
@@ -64,6 +115,7 @@ impl Fact {
             time_ms: if time_ms > 0 { time_ms } else { received_ms },
             session: text(event, "session.id"),
             prompt_id: text(event, "prompt.id"),
+            of_session: of_session(event),
             facet: Facet {
                 tags: event.tags.clone(),
                 user: text(event, "user.email")
@@ -81,30 +133,104 @@ impl Fact {
     }
 }
 
+fn of_session(event: &Event) -> OfSession {
+    OfSession {
+        terminal: text(event, "terminal.type"),
+        entrypoint: text(event, "app.entrypoint"),
+        version: text(event, "app.version").or_else(|| text(event, "service.version")),
+        plan: text(event, "anthropic.plan"),
+        signed_in: ["user.account_uuid", "user.account_id", "organization.id"]
+            .iter()
+            .any(|name| attribute(event, name).is_some()),
+    }
+}
+
 fn kind(event: &Event) -> Option<Kind> {
     Some(match &*event.name {
         "api_request" => Kind::Request(Request {
             cost_usd: double(event, "cost_usd")
                 .or_else(|| double(event, "cost_usd_micros").map(|micros| micros / 1e6))
-                .unwrap_or(0.0),
+                .or(Some(0.0)),
             input_tokens: int(event, "input_tokens").unwrap_or(0),
             output_tokens: int(event, "output_tokens").unwrap_or(0),
             cache_read_tokens: int(event, "cache_read_tokens").unwrap_or(0),
             cache_creation_tokens: int(event, "cache_creation_tokens").unwrap_or(0),
             duration_ms: int(event, "duration_ms"),
+            ttft_ms: int(event, "ttft_ms"),
+            effort: text(event, "effort"),
+            speed: text(event, "speed"),
+            request_id: text(event, "request_id"),
         }),
-        "api_error" => Kind::Error {
-            status_code: int(event, "status_code"),
-            attempt: int(event, "attempt"),
-            duration_ms: int(event, "duration_ms"),
+        "api_error" => {
+            let status_code = int(event, "status_code");
+            let words = text(event, "error");
+            Kind::Error(ApiError {
+                status_code,
+                attempt: int(event, "attempt"),
+                duration_ms: int(event, "duration_ms"),
+                class: error_class(status_code, words.as_deref()),
+            })
+        }
+        "user_prompt" => Kind::Prompt {
+            length: int(event, "prompt_length"),
+            command: text(event, "command_name"),
         },
-        "user_prompt" => Kind::Prompt { length: int(event, "prompt_length") },
-        "tool_result" => Kind::ToolResult {
+        "tool_result" => Kind::ToolResult(ToolResult {
             success: boolean(event, "success"),
             duration_ms: int(event, "duration_ms"),
-        },
+            accepted: accepted(event, "decision_type"),
+            source: text(event, "decision_source"),
+            error_type: text(event, "error_type"),
+            tool_use_id: text(event, "tool_use_id"),
+        }),
+        "tool_decision" => Kind::ToolDecision(ToolDecision {
+            accepted: accepted(event, "decision"),
+            source: text(event, "source"),
+            tool_use_id: text(event, "tool_use_id"),
+        }),
         _ => return None,
     })
+}
+
+fn accepted(event: &Event, name: &str) -> Option<bool> {
+    match &*text(event, name)? {
+        "accept" => Some(true),
+        "reject" => Some(false),
+        _ => None,
+    }
+}
+
+/// The API's names of errors, by status; where there was no answer, by what the text is about.
+pub fn error_class(status_code: Option<i64>, words: Option<&str>) -> Option<&'static str> {
+    const OF_THE_NETWORK: &[(&str, &str)] = &[
+        ("abort", "aborted"),
+        ("timed out", "timeout"),
+        ("timeout", "timeout"),
+        ("connect", "connection"),
+        ("network", "connection"),
+        ("fetch failed", "connection"),
+    ];
+    let class = match status_code {
+        Some(400) => "invalid_request",
+        Some(401) => "authentication",
+        Some(402) => "billing",
+        Some(403) => "permission",
+        Some(404) => "not_found",
+        Some(408 | 504) => "timeout",
+        Some(413) => "request_too_large",
+        Some(429) => "rate_limit",
+        Some(529) => "overloaded",
+        Some(500..) => "api",
+        Some(_) => "other",
+        None => {
+            let words = words?.to_ascii_lowercase();
+            OF_THE_NETWORK
+                .iter()
+                .find(|(word, _)| words.contains(word))
+                .map_or("other", |(_, class)| class)
+        }
+    };
+    Some(class)
 }
 
 fn attribute<'a>(event: &'a Event, name: &str) -> Option<&'a Value> {
@@ -193,7 +319,7 @@ mod tests {
         else {
             panic!("an api_request is a request");
         };
-        assert_eq!((request.cost_usd, request.input_tokens), (0.25, 12));
+        assert_eq!((request.cost_usd, request.input_tokens), (Some(0.25), 12));
         assert_eq!((request.duration_ms, time_ms), (Some(250), 1_700_000_000_123));
     }
 
@@ -209,7 +335,8 @@ mod tests {
             ],
         );
         let fact = Fact::from_event(&odd, 0).unwrap();
-        assert_eq!(fact.kind, Kind::Request(Request::default()));
+        let nothing = Request { cost_usd: Some(0.0), ..Request::default() };
+        assert_eq!(fact.kind, Kind::Request(nothing));
     }
 
     #[test]
@@ -217,11 +344,56 @@ mod tests {
         let mut early = event("user_prompt", &[("prompt_length", Value::Text("7".into()))]);
         early.time_ns = 0;
         let fact = Fact::from_event(&early, 42).unwrap();
-        assert_eq!((fact.time_ms, fact.kind), (42, Kind::Prompt { length: Some(7) }));
+        assert_eq!(
+            (fact.time_ms, fact.kind),
+            (42, Kind::Prompt { length: Some(7), command: None })
+        );
     }
 
     #[test]
     fn other_events_are_not_counted() {
         assert_eq!(Fact::from_event(&event("hook_registered", &[]), 0), None);
+    }
+
+    #[test]
+    fn errors_have_a_class_whatever_their_text() {
+        for (status, words, expected) in [
+            (Some(529), None, Some("overloaded")),
+            (Some(429), Some("slow down"), Some("rate_limit")),
+            (Some(503), None, Some("api")),
+            (None, Some("Request timed out."), Some("timeout")),
+            (None, Some("Connection error."), Some("connection")),
+            (None, Some("Request was aborted."), Some("aborted")),
+            (None, Some("odd"), Some("other")),
+            (None, None, None),
+        ] {
+            assert_eq!(error_class(status, words), expected, "{status:?} {words:?}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_was_refused() {
+        let text = |text: &str| Value::Text(text.into());
+        let refused = event(
+            "tool_decision",
+            &[
+                ("tool_name", text("Bash")),
+                ("decision", text("reject")),
+                ("source", text("user_reject")),
+                ("tool_use_id", text("toolu_1")),
+                ("organization.id", text("o")),
+            ],
+        );
+        let fact = Fact::from_event(&refused, 0).unwrap();
+        assert_eq!(fact.facet.tool.as_deref(), Some("Bash"));
+        assert!(fact.of_session.signed_in);
+        assert_eq!(
+            fact.kind,
+            Kind::ToolDecision(ToolDecision {
+                accepted: Some(false),
+                source: Some("user_reject".into()),
+                tool_use_id: Some("toolu_1".into()),
+            })
+        );
     }
 }

@@ -7,13 +7,19 @@
 //!
 //! A damaged file is renamed and built again. One of a newer ccotel is left alone, and said.
 
-mod event_rows;
+pub mod durations;
+pub mod event_rows;
 pub mod facts;
+pub mod file;
 pub mod grain;
-mod intern;
+pub mod intern;
+pub mod packs;
+pub mod prompt_usage;
 pub mod reader;
 pub mod schema;
 pub mod sink;
+pub mod sums;
+pub mod version;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,145 +1,49 @@
-//! The file `history.db`: its tables, its version, and what happens to a file that is not one.
+//! The files `history.db` and `imported.db`: their tables, their version, and what happens to a file
+//! that is not one.
 //!
 //! ```text
 //! cursor         how far the store has been read; in the same file, so it moves with the rows
 //! series         a counter's identity; series_label: its labels, by name
-//! counter        increments of a series, summed per minute, hour and UTC day
-//! text, tag_set, tag, session, facet     what events have in common, once each
-//! activity       events of a (session, facet), summed per minute, hour and UTC day
-//! request, api_error, prompt, tool_result   one row an event
+//! counter_pack   increments of the series, summed per minute, hour and UTC day
+//! text, tag_set, tag, session, context, action   what events have in common, once each
+//! activity_pack  events of each (session, facet), summed per minute, hour and UTC day
+//! prompt_usage   what a prompt came to, with everything that was done for it
+//! duration_pack  how long requests, first tokens and tools took: histograms of a UTC day
+//! request, api_error, prompt, tool_result, tool_decision   one row an event
 //! ```
 //!
-//! A *facet* is everything about an event that a report can group by, except its time and session.
-//! `grain` is 0 for minutes, 1 for hours, 2 for UTC days, and `start_minute` counts minutes since the
-//! epoch in all of them, so that a range of any time zone is a few coarse stretches and a few minutes
-//! at its ends ([`pieces`](super::grain::pieces)). Absent texts are id 0, which names no row: a unique
+//! `imported.db` is written by `ccotel import` and has the same tables. It has no counters: what its
+//! events say is what was used. A `cost_usd` of NULL is a model without a price, in imports only.
+//!
+//! There is no index on sessions or prompts: rows are in order of time, a session knows its first and
+//! last moment, and reading what lies between is quicker than keeping an index for each event.
+//!
+//! A *facet* is everything about an event that a report can group by, except its time and session: a
+//! context (where and who) and an action (model, source, tool). Its id is both ids in one number,
+//! `context << 20 | action`, since a year has thousands of contexts and a few dozen actions.
+//! A *pack* holds all sums of one minute, hour or UTC day ([`super::packs`], [`super::durations`]), so that a range of any
+//! time zone is a few coarse stretches and a few minutes at its ends
+//! ([`pieces`](super::grain::pieces)). `start_minute` counts minutes since the epoch. Absent texts are id 0, which names no row: a unique
 //! index treats every NULL as different.
 //!
 //! The file can be rebuilt from what the store keeps, so `synchronous=NORMAL` is enough: a power cut
 //! takes the last commits and the cursor back together.
+
+mod migration;
+mod tables;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 /// Version of the tables below, in SQLite's `user_version`.
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 
 /// How long a write waits for another connection. Readers never block a writer in WAL mode.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-const TABLES: &str = "
-CREATE TABLE cursor (
-  only INTEGER PRIMARY KEY CHECK (only = 1),
-  install_id TEXT NOT NULL,
-  install INTEGER NOT NULL,
-  tick INTEGER NOT NULL,
-  row INTEGER NOT NULL,
-  series INTEGER NOT NULL,
-  tick_ms INTEGER NOT NULL,
-  received_ms INTEGER NOT NULL,
-  earlier_tick_ms INTEGER NOT NULL,
-  earlier_received_ms INTEGER NOT NULL,
-  pruned_day INTEGER NOT NULL
-) STRICT;
-INSERT INTO cursor VALUES (1, '', 0, 0, 0, 0, 0, 0, 0, 0, 0);
-
-CREATE TABLE series (
-  id INTEGER PRIMARY KEY,
-  install INTEGER NOT NULL,
-  store_id INTEGER NOT NULL,
-  metric TEXT NOT NULL,
-  UNIQUE (install, store_id)
-) STRICT;
-CREATE TABLE series_label (
-  name TEXT NOT NULL,
-  series_id INTEGER NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (name, series_id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE counter (
-  grain INTEGER NOT NULL,
-  start_minute INTEGER NOT NULL,
-  series_id INTEGER NOT NULL,
-  value REAL NOT NULL,
-  PRIMARY KEY (grain, start_minute, series_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE text (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE tag_set (id INTEGER PRIMARY KEY, canonical TEXT NOT NULL UNIQUE) STRICT;
-CREATE TABLE tag (
-  name TEXT NOT NULL,
-  tag_set_id INTEGER NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (name, tag_set_id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE session (
-  id INTEGER PRIMARY KEY,
-  session_id TEXT NOT NULL UNIQUE,
-  first_ms INTEGER NOT NULL,
-  last_ms INTEGER NOT NULL
-) STRICT;
-CREATE TABLE facet (
-  id INTEGER PRIMARY KEY,
-  tag_set_id INTEGER NOT NULL,
-  user_id INTEGER NOT NULL,
-  repository_id INTEGER NOT NULL,
-  branch_id INTEGER NOT NULL,
-  model_id INTEGER NOT NULL,
-  query_source_id INTEGER NOT NULL,
-  tool_id INTEGER NOT NULL,
-  UNIQUE (tag_set_id, user_id, repository_id, branch_id, model_id, query_source_id, tool_id)
-) STRICT;
-CREATE TABLE activity (
-  grain INTEGER NOT NULL,
-  start_minute INTEGER NOT NULL,
-  session_id INTEGER NOT NULL,
-  facet_id INTEGER NOT NULL,
-  prompts INTEGER NOT NULL,
-  requests INTEGER NOT NULL,
-  errors INTEGER NOT NULL,
-  tool_calls INTEGER NOT NULL,
-  tool_failures INTEGER NOT NULL,
-  cost_usd REAL NOT NULL,
-  input_tokens INTEGER NOT NULL,
-  output_tokens INTEGER NOT NULL,
-  cache_read_tokens INTEGER NOT NULL,
-  cache_creation_tokens INTEGER NOT NULL,
-  PRIMARY KEY (grain, start_minute, session_id, facet_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE request (
-  time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-  session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
-  cost_usd REAL NOT NULL,
-  input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-  cache_read_tokens INTEGER NOT NULL, cache_creation_tokens INTEGER NOT NULL,
-  duration_ms INTEGER,
-  PRIMARY KEY (time_ms, row, ordinal)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE api_error (
-  time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-  session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
-  status_code INTEGER, attempt INTEGER, duration_ms INTEGER,
-  PRIMARY KEY (time_ms, row, ordinal)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE prompt (
-  time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-  session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
-  length INTEGER,
-  PRIMARY KEY (time_ms, row, ordinal)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE tool_result (
-  time_ms INTEGER NOT NULL, row INTEGER NOT NULL, ordinal INTEGER NOT NULL,
-  session_id INTEGER NOT NULL, facet_id INTEGER NOT NULL, prompt_id ANY,
-  success INTEGER, duration_ms INTEGER,
-  PRIMARY KEY (time_ms, row, ordinal)
-) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
-";
 
 /// Why the history cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +56,14 @@ pub enum HistoryError {
         "{path} was written by a newer ccotel (schema {found}, this one reads {SCHEMA}); upgrade ccotel, or move the file away to start a new history"
     )]
     Newer { path: PathBuf, found: i64 },
+    #[error(
+        "{path} is damaged ({cause}); remove it and run `ccotel import` again, or report with `--imported exclude`"
+    )]
+    ImportDamaged { path: PathBuf, cause: String },
+    #[error(
+        "{path} was written by an older ccotel (schema {found}, this one reads {SCHEMA}); `ccotel agent restart` brings it up to date"
+    )]
+    Older { path: PathBuf, found: i64 },
     #[error("cannot use {path}: {cause}; check that you own it and that the disk has room")]
     Unusable { path: PathBuf, cause: String },
 }
@@ -174,7 +86,7 @@ impl HistoryError {
 /// may write decides to [`set_aside`].
 pub fn open_for_writing(path: &Path) -> Result<Connection, HistoryError> {
     let map = |error: rusqlite::Error| HistoryError::from_sqlite(path, &error);
-    let connection = Connection::open(path).map_err(map)?;
+    let mut connection = Connection::open(path).map_err(map)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(map)?;
     let found = version(&connection).map_err(map)?;
     if found > SCHEMA {
@@ -190,10 +102,23 @@ pub fn open_for_writing(path: &Path) -> Result<Connection, HistoryError> {
              PRAGMA trusted_schema = OFF;",
         )
         .map_err(map)?;
-    if found == 0 {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;")).map_err(map)?;
-    }
+    create_tables(&mut connection).map_err(map)?;
     Ok(connection)
+}
+
+/// Makes the tables in a new file, and brings those of an older ccotel up to date.
+pub fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    match version(&transaction)? {
+        0 => {
+            transaction.execute_batch(tables::TABLES)?;
+            transaction.execute_batch(tables::ADDED_IN_2)?;
+        }
+        1 => migration::from_1(&transaction)?,
+        _ => return Ok(()),
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()
 }
 
 /// The version in the file; 0 is a new file.

@@ -8,16 +8,18 @@
 //! not later than what was seen of the earlier install is skipped: a database that was rolled back
 //! still holds rows that are already in here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::event_rows::{Activities, EventRows};
+use super::durations;
+use super::event_rows::Events;
 use super::facts::Fact;
 use super::grain::Grain;
-use super::intern::Interner;
+use super::packs;
 use super::schema::{self, HistoryError};
+use super::sums::CounterPacks;
 use crate::record::Labels;
 use crate::store::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
 
@@ -192,7 +194,7 @@ fn add_ticks(
     ticks: &[HistoryTick],
 ) -> rusqlite::Result<()> {
     let mut ids: HashMap<i64, i64> = HashMap::new();
-    let mut sums: BTreeMap<(Grain, i64, i64), f64> = BTreeMap::new();
+    let mut sums = CounterPacks::default();
     for tick in ticks {
         if tick.row <= progress.cursors.tick {
             continue;
@@ -212,19 +214,10 @@ fn add_ticks(
                     *store_id,
                 )?),
             };
-            for grain in Grain::ALL {
-                *sums.entry((grain, grain.floor(minute), id)).or_default() += increment;
-            }
+            sums.add(minute, id, *increment);
         }
     }
-    let mut upsert = transaction.prepare(
-        "INSERT INTO counter (grain, start_minute, series_id, value) VALUES (?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET value = value + excluded.value",
-    )?;
-    for ((grain, start, series), value) in sums {
-        upsert.execute(params![grain.column(), start, series, value])?;
-    }
-    Ok(())
+    sums.write(transaction)
 }
 
 fn add_events(
@@ -232,9 +225,7 @@ fn add_events(
     progress: &mut Progress,
     requests: &[HistoryEvents],
 ) -> rusqlite::Result<()> {
-    let mut interner = Interner::new(transaction)?;
-    let mut rows = EventRows::new(transaction)?;
-    let mut activities = Activities::default();
+    let mut events = Events::new(transaction)?;
     for request in requests {
         if request.row <= progress.cursors.row {
             continue;
@@ -245,15 +236,11 @@ fn add_events(
             continue;
         }
         for (ordinal, event) in (0_i64..).zip(&request.events) {
-            let Some(counted) = Fact::from_event(event, request.received_ms) else { continue };
-            let session = interner.session(counted.session.as_deref(), counted.time_ms)?;
-            let facet = interner.facet(&counted.facet)?;
-            rows.insert(&counted, (request.row, ordinal), session, facet)?;
-            activities.add(counted.time_ms.div_euclid(MINUTE_MS), session, facet, &counted.kind);
+            let Some(fact) = Fact::from_event(event, request.received_ms) else { continue };
+            events.add(&fact, (request.row, ordinal))?;
         }
     }
-    interner.finish()?;
-    activities.write(transaction)
+    events.finish()
 }
 
 /// Once a UTC day, by the agent's own clock as the rows carry it.
@@ -269,20 +256,33 @@ fn prune(
     }
     progress.pruned_day = today;
     let cutoff_minute = (today - i64::from(history_days)) * DAY_MINUTES;
-    for table in ["counter", "activity"] {
+    for table in ["counter_pack", "activity_pack"] {
         for grain in Grain::ALL {
             transaction.execute(
-                &format!("DELETE FROM {table} WHERE grain = ? AND start_minute < ?"),
-                [grain.column(), cutoff_minute],
+                &format!("DELETE FROM {table} WHERE place >= ? AND place < ?"),
+                [packs::place(grain, 0), packs::place(grain, cutoff_minute.max(0))],
             )?;
         }
     }
-    for table in ["request", "api_error", "prompt", "tool_result"] {
+    for kind in durations::Kind::ALL {
         transaction.execute(
-            &format!("DELETE FROM {table} WHERE time_ms < ?"),
+            "DELETE FROM duration_pack WHERE place >= ? AND place < ?",
+            [durations::place(kind, 0), durations::place(kind, cutoff_minute.max(0))],
+        )?;
+    }
+    for (table, column) in [
+        ("request", "time_ms"),
+        ("api_error", "time_ms"),
+        ("prompt", "time_ms"),
+        ("tool_result", "time_ms"),
+        ("tool_decision", "time_ms"),
+        ("prompt_usage", "last_ms"),
+        ("session", "last_ms"),
+    ] {
+        transaction.execute(
+            &format!("DELETE FROM {table} WHERE {column} < ?"),
             [cutoff_minute * MINUTE_MS],
         )?;
     }
-    transaction.execute("DELETE FROM session WHERE last_ms < ?", [cutoff_minute * MINUTE_MS])?;
     Ok(())
 }

@@ -7,13 +7,14 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use rusqlite::types::Value as Column;
 
-use super::reader::History;
+use super::file::{HistoryFile, Origin};
 use super::sink::Sink;
 use super::*;
 use crate::record::{Event, Labels, Value};
 use crate::store::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
 
 mod follower;
+mod migration;
 
 const COST: &str = "claude_code_cost_usage_USD_total";
 const DAYS: u32 = 400;
@@ -102,17 +103,17 @@ fn dump(path: &Path) -> BTreeMap<String, Vec<Vec<Column>>> {
 }
 
 fn cost_counted(path: &Path) -> f64 {
-    let history = History::open(path).unwrap().unwrap();
+    let history = HistoryFile::open(path, Origin::Recorded).unwrap().unwrap();
     let mut cost = 0.0;
     history.counters(&[EVER], |_, _, value| cost += value).unwrap();
     cost
 }
 
 fn requests_counted(path: &Path) -> i64 {
-    let history = History::open(path).unwrap().unwrap();
+    let history = HistoryFile::open(path, Origin::Recorded).unwrap().unwrap();
     let mut requests = 0;
     history
-        .activity(&[EVER], false, |_, row| {
+        .activity(&[EVER], |_, _, _, row| {
             requests += row.requests;
             Ok(())
         })
@@ -126,13 +127,17 @@ fn a_damaged_file_is_told_from_a_newer_one() {
     let path = directory.path().join("history.db");
     fs::write(&path, vec![b'x'; 8192]).unwrap();
     assert!(matches!(Sink::open(&path), Err(HistoryError::Damaged { .. })));
-    assert!(matches!(History::open(&path), Err(HistoryError::Damaged { .. })));
+    assert!(matches!(
+        HistoryFile::open(&path, Origin::Recorded),
+        Err(HistoryError::Damaged { .. })
+    ));
 
     fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    for words in
-        [Sink::open(&path).unwrap_err().to_string(), History::open(&path).unwrap_err().to_string()]
-    {
+    for words in [
+        Sink::open(&path).unwrap_err().to_string(),
+        HistoryFile::open(&path, Origin::Recorded).unwrap_err().to_string(),
+    ] {
         assert!(words.contains("schema 99") && words.contains("upgrade ccotel"), "{words}");
     }
 }
@@ -141,11 +146,14 @@ fn a_damaged_file_is_told_from_a_newer_one() {
 fn no_file_and_an_empty_file_hold_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("history.db");
-    assert!(History::open(&path).unwrap().is_none());
+    assert!(HistoryFile::open(&path, Origin::Recorded).unwrap().is_none());
     fs::write(&path, b"").unwrap();
-    assert!(History::open(&path).unwrap().is_none());
+    assert!(HistoryFile::open(&path, Origin::Recorded).unwrap().is_none());
     Sink::open(&path).unwrap();
-    assert_eq!(History::open(&path).unwrap().unwrap().extent().unwrap(), None);
+    assert_eq!(
+        HistoryFile::open(&path, Origin::Recorded).unwrap().unwrap().extent().unwrap(),
+        None
+    );
 }
 
 #[test]
@@ -205,7 +213,7 @@ fn a_series_may_be_described_after_its_first_tick() {
     sink.apply(&early, DAYS).unwrap();
     let late = HistoryPage { series: vec![series(5, "checkout")], ..Default::default() };
     sink.apply(&late, DAYS).unwrap();
-    let history = History::open(&path).unwrap().unwrap();
+    let history = HistoryFile::open(&path, Origin::Recorded).unwrap().unwrap();
     let known = history.series().unwrap();
     assert_eq!(known.len(), 1);
     assert_eq!(known[0].1, COST);
@@ -240,7 +248,7 @@ fn the_first_series_of_an_install_has_its_labels() {
     };
     sink.apply(&page, DAYS).unwrap();
     assert_eq!(cost_counted(&path), 1.5);
-    let history = History::open(&path).unwrap().unwrap();
+    let history = HistoryFile::open(&path, Origin::Recorded).unwrap().unwrap();
     let projects: Vec<String> = history.series_label("project").unwrap().into_values().collect();
     assert_eq!(projects, ["checkout"]);
 }
@@ -266,7 +274,7 @@ fn a_new_install_is_read_from_its_beginning() {
     };
     sink.apply(&page, DAYS).unwrap();
     assert_eq!((cost_counted(&path), requests_counted(&path)), (2.75, 4));
-    let history = History::open(&path).unwrap().unwrap();
+    let history = HistoryFile::open(&path, Origin::Recorded).unwrap().unwrap();
     let mut projects: Vec<String> =
         history.series_label("project").unwrap().into_values().collect();
     projects.sort();
@@ -350,11 +358,11 @@ fn every_kind_of_event_is_a_row() {
     assert_eq!(tables["api_error"][0][6], Column::Integer(529));
     assert_eq!(tables["tool_result"][0][6], Column::Integer(0));
     assert!(matches!(&tables["prompt"][0][5], Column::Blob(id) if id.len() == 16));
-    let history = History::open(&path).unwrap().unwrap();
+    let history = HistoryFile::open(&path, Origin::Recorded).unwrap().unwrap();
     let mut failures = 0;
     history
-        .activity(&[EVER], true, |_, row| {
-            failures += row.usage.tool_failures;
+        .activity(&[EVER], |_, _, _, row| {
+            failures += row.tool_failures;
             Ok(())
         })
         .unwrap();

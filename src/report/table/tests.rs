@@ -9,6 +9,7 @@ fn question(by: &[&str]) -> Question {
         range: clock.range("7d", None).unwrap(),
         clock,
         by: Dimensions::new(by.iter().map(|word| word.parse().unwrap()).collect()).unwrap(),
+        filters: Vec::new(),
     }
 }
 
@@ -36,7 +37,7 @@ fn facts(cost_usd: f64) -> Facts {
 fn answer(keys: &[&[Key]]) -> Answer {
     let rows: Vec<Row> =
         keys.iter().map(|keys| Row { keys: keys.to_vec(), facts: facts(12.41) }).collect();
-    Answer { rows, total: facts(1_234.5) }
+    Answer { rows, total: facts(1_234.5), ..Answer::default() }
 }
 
 fn value(text: &str) -> Key {
