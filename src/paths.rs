@@ -136,6 +136,10 @@ impl Paths {
         self.data_dir.join("last-valid")
     }
 
+    pub fn last_valid_file(&self) -> PathBuf {
+        self.last_valid_dir().join("config.toml")
+    }
+
     pub fn agent_log(&self) -> PathBuf {
         self.data_dir.join("agent.log")
     }

@@ -158,9 +158,14 @@ fn try_send_notice(paths: &Paths, notice: &LaunchNotice) -> rustix::io::Result<(
     Ok(())
 }
 
-/// Brings samples and history up to this moment. `false` if no agent could do it in time.
-pub fn sync(paths: &Paths) -> bool {
-    matches!(ask(paths, Request::Sync), Ok(Answer::Done { .. }))
+/// Brings samples and history up to this moment. Says why, where a running agent could not.
+pub fn sync(paths: &Paths) -> Option<String> {
+    match ask(paths, Request::Sync) {
+        Ok(_) => None,
+        // Nobody is there to know more than the file does.
+        Err(ControlError::Unreachable { .. }) if !answers(paths) => None,
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// A message as one line.

@@ -34,6 +34,8 @@ pub fn start(paths: &Paths) -> Result<(), FileError> {
         .with_writer(Mutex::new(log))
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
         .with_target(true)
+        // They would go to standard error, which is this file: what cannot be written there panics.
+        .log_internal_errors(false)
         .finish();
     // A second call, as in tests, keeps the first log.
     let _ = tracing::subscriber::set_global_default(subscriber);
@@ -67,19 +69,31 @@ impl RotatingLog {
 }
 
 impl Write for RotatingLog {
+    /// Never fails: on a disk that takes nothing the agent goes on, without a log.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.rotate_if_long()?;
-        self.file.write(bytes)
+        if self.rotate_if_long().is_ok() {
+            let _ = self.file.write_all(bytes);
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        let _ = self.file.flush();
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_no_error() {
+        let full = File::options().write(true).open("/dev/full");
+        let Ok(file) = full else { return assert!(!cfg!(target_os = "linux")) };
+        let mut log = RotatingLog { path: "/dev/full".into(), file };
+        assert!(log.write_all(b"a line").is_ok() && log.flush().is_ok());
+    }
 
     #[test]
     fn the_log_is_bounded_by_two_files() {

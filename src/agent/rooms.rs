@@ -15,15 +15,16 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
-use super::status::{RecordCounts, SessionCounts, Warning};
+use super::status::{RecordCounts, RequestCounts, SessionCounts, Warning};
 use crate::config::Config;
-use crate::deliver::{DestinationStatus, Manager, task, wall_clock_ms};
+use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
 use crate::paths::Paths;
 use crate::receive::{self, Admission, Door, Kind, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
+use crate::store::handle::{StoreStats, TurnedAway};
 use crate::store::{self, Clock};
 use crate::tags::git;
 
@@ -39,6 +40,7 @@ const UNKNOWN_SHOWN_MAX: usize = 12;
 pub struct Facts {
     pub sessions: SessionCounts,
     pub records: RecordCounts,
+    pub requests: RequestCounts,
     /// `DestinationStatus`, one each.
     pub destinations: Vec<serde_json::Value>,
     pub install_id: String,
@@ -112,6 +114,20 @@ impl Rooms {
             let deliver = Arc::clone(&shown);
             Box::pin(async move { samples(&deliver.statuses().await) })
         }));
+        let door = Arc::new(door);
+        let asked = Arc::downgrade(&door);
+        deliver.send_own(Arc::new(move || {
+            let door = asked.upgrade();
+            Box::pin(async move {
+                let samples = match door {
+                    Some(door) => door.own_samples().await.unwrap_or_default(),
+                    None => Vec::new(),
+                };
+                let value =
+                    |one: Sample| OwnValue { name: one.name, labels: one.labels, value: one.value };
+                samples.into_iter().map(value).collect()
+            })
+        }));
         let history_stop = CancellationToken::new();
         let history = history::spawn(
             opened.handle.clone(),
@@ -124,7 +140,7 @@ impl Rooms {
             install_id: opened.install_id,
             install_key: opened.install_key,
             recorder,
-            door: Arc::new(door),
+            door,
             deliver,
             history,
             history_stop,
@@ -200,7 +216,7 @@ impl Rooms {
     pub async fn facts(&self) -> Facts {
         let stats = self.store.stats().await.unwrap_or_default();
         let counts = self.door.counts();
-        let stored = stats.warnings.into_iter().map(|what| warning(what, ""));
+        let stored = stats.warnings.iter().map(|what| warning(what, ""));
         let mut warnings: Vec<_> = stored.collect();
         warnings.extend(unknown(&self.recorder.unknown()));
         warnings.extend(self.history.problem().map(|problem| {
@@ -210,12 +226,8 @@ impl Rooms {
         warnings.extend(self.door.troubles().iter().map(|trouble| of_trouble(trouble, &counts)));
         Facts {
             sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
-            records: RecordCounts {
-                received: stats.received,
-                duplicate: stats.duplicate,
-                rejected: counts.rejected.saturating_sub(counts.foreign),
-                foreign: counts.foreign,
-            },
+            records: record_counts(&stats),
+            requests: request_counts(&stats),
             destinations: self
                 .deliver
                 .statuses()
@@ -288,6 +300,27 @@ impl Rooms {
         self.history_stop.cancel();
         // An answer that does not come means the store has ended already.
         let _ = self.store.stop().await;
+    }
+}
+
+fn record_counts(stats: &StoreStats) -> RecordCounts {
+    let foreign = stats.turned_away.of(TurnedAway::Foreign);
+    RecordCounts {
+        received: stats.received,
+        stored: stats.stored.iter().sum(),
+        duplicate: stats.duplicate,
+        unchanged: stats.unchanged,
+        rejected: stats.turned_away.of(TurnedAway::Rejected).saturating_sub(foreign),
+        foreign,
+    }
+}
+
+fn request_counts(stats: &StoreStats) -> RequestCounts {
+    let of = |what| stats.turned_away.of(what);
+    RequestCounts {
+        refused: of(TurnedAway::Refused),
+        malformed: of(TurnedAway::Malformed),
+        denied: of(TurnedAway::Denied),
     }
 }
 

@@ -33,6 +33,7 @@ pub struct Status {
     pub addresses: Vec<SocketAddr>,
     pub sessions: Option<SessionCounts>,
     pub records: Option<RecordCounts>,
+    pub requests: Option<RequestCounts>,
     pub warnings: Vec<Warning>,
     /// `deliver::DestinationStatus`, one each.
     pub destinations: Vec<serde_json::Value>,
@@ -53,16 +54,34 @@ pub struct SessionCounts {
     pub today: u64,
 }
 
+/// Since the install began.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RecordCounts {
-    /// In accepted requests, since the install began.
+    /// In accepted requests: the sum of the next three.
     pub received: u64,
-    /// Of those, sent again by Claude Code, and counted once.
+    /// Points, which are in the counters, events and spans, which go to destinations.
+    pub stored: u64,
+    /// Sent again by Claude Code, and counted once.
     pub duplicate: u64,
-    /// Malformed or beyond a limit, since the worker began.
+    /// Points that changed no counter.
+    pub unchanged: u64,
+    /// Not received: malformed or beyond a limit.
     pub rejected: u64,
-    /// Other programs', turned away, since the worker began.
+    /// Not received: other programs', turned away.
     pub foreign: u64,
+}
+
+/// Requests that were not accepted, since the install began.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestCounts {
+    /// Nothing could be stored: the sender was told to come back.
+    pub refused: u64,
+    /// Could not be read.
+    pub malformed: u64,
+    /// Of somebody who may not come in.
+    pub denied: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::{DirBuilder, File};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::rc::Rc;
@@ -64,7 +65,8 @@ pub fn run(paths: &Paths) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!("{error:#}");
-            println!("{error:#}");
+            // A holder that is gone reads nothing.
+            let _ = writeln!(std::io::stdout(), "{error:#}");
             Exit::Failed
         }
     }
@@ -338,6 +340,7 @@ fn done(what: &str) -> Answer {
 pub fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.sessions = Some(facts.sessions);
     status.records = Some(facts.records);
+    status.requests = Some(facts.requests);
     status.destinations = facts.destinations;
     status.install_id = Some(facts.install_id);
     status.series = Some(facts.series);

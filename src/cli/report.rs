@@ -57,7 +57,9 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
         eprintln!("ccotel: {error}");
         return Ok(Exit::Usage);
     }
-    control::sync(&paths);
+    if let Some(why) = control::sync(&paths) {
+        eprintln!("ccotel: what came last may be missing here: {why}; `ccotel status` says more");
+    }
     let question = question(args)?;
     let answer = ask(&paths, &question)?;
     let text = if args.json {

@@ -94,7 +94,17 @@ pub fn load(paths: &Paths) -> Loaded {
 
 /// For a running agent: an error anywhere leaves the last valid configuration in place.
 pub fn read(paths: &Paths) -> Result<Config, Vec<Problem>> {
-    let loaded = load(paths);
+    valid(load(paths))
+}
+
+/// The same with the copy of the last valid `config.toml`, which means what it meant in its place: a
+/// relative path in it is beside the original.
+pub fn read_last_valid(paths: &Paths) -> Result<Config, Vec<Problem>> {
+    let environment = |name: &str| std::env::var_os(name);
+    valid(load_user_text(paths, &paths.last_valid_file(), &organisation_file(), &environment))
+}
+
+fn valid(loaded: Loaded) -> Result<Config, Vec<Problem>> {
     let errors: Vec<Problem> = loaded.problems.into_iter().filter(Problem::is_error).collect();
     if errors.is_empty() { Ok(loaded.config) } else { Err(errors) }
 }
@@ -113,9 +123,19 @@ pub fn load_from(
     organisation: &Path,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Loaded {
+    load_user_text(paths, &paths.config_file(), organisation, variable)
+}
+
+/// With the text of the user's `config.toml` in `user_text`.
+fn load_user_text(
+    paths: &Paths,
+    user_text: &Path,
+    organisation: &Path,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Loaded {
     let mut draft = Draft::built_in();
-    draft.file(organisation, &paths.home);
-    draft.file(&paths.config_file(), &paths.home);
+    draft.file(organisation, organisation, &paths.home);
+    draft.file(&paths.config_file(), user_text, &paths.home);
     draft.environment(variable);
     draft.settle()
 }
@@ -134,8 +154,8 @@ impl Draft {
         Self { loaded, asked: BTreeMap::new() }
     }
 
-    fn file(&mut self, file: &Path, home: &Path) {
-        let text = match super::file::read_text(file, CONFIG_FILE_BYTES_MAX) {
+    fn file(&mut self, file: &Path, text: &Path, home: &Path) {
+        let text = match super::file::read_text(text, CONFIG_FILE_BYTES_MAX) {
             Ok(None) => return,
             Ok(Some(text)) => text,
             Err(problem) => {

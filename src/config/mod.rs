@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use destination::DestinationConfig;
 
-pub use layers::{Loaded, Origin, load, read};
+pub use layers::{Loaded, Origin, load, read, read_last_valid};
 pub use problem::{Problem, Severity};
 
 use crate::record::PrivacyLevel;

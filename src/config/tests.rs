@@ -30,16 +30,30 @@ impl House {
         std::fs::write(self.home.join("organisation.toml"), text).unwrap();
     }
 
-    fn load(&self) -> Loaded {
-        let paths = Paths {
+    fn paths(&self) -> Paths {
+        Paths {
             config_dir: self.home.clone(),
             data_dir: self.home.join("data"),
             runtime_dir: self.home.join("run"),
             home: self.home.clone(),
-        };
-        let variable = |name: &str| self.environment.get(name).map(OsString::from);
-        load_from(&paths, &self.home.join("organisation.toml"), &variable)
+        }
     }
+
+    fn load(&self) -> Loaded {
+        let variable = |name: &str| self.environment.get(name).map(OsString::from);
+        load_from(&self.paths(), &self.home.join("organisation.toml"), &variable)
+    }
+}
+
+#[test]
+fn a_relative_path_in_the_copy_of_the_last_valid_file_is_beside_the_original() {
+    let house = House::new();
+    let text = "[[destination]]\nname = \"a\"\ntype = \"loki\"\nurl = \"http://a\"\nbearer_token_file = \"token\"\n";
+    std::fs::create_dir_all(house.home.join("data/last-valid")).unwrap();
+    std::fs::write(house.paths().last_valid_file(), text).unwrap();
+    let config = super::read_last_valid(&house.paths()).unwrap();
+    let wanted = Credentials::BearerFile(house.home.join("token"));
+    assert_eq!(config.destinations[0].credentials, wanted);
 }
 
 /// Without the directory, which differs from run to run.

@@ -138,17 +138,28 @@ fn run(command: &str) -> Result<String, Failure> {
     if !status.success() {
         return Err(failed(format!("failed ({status})")));
     }
-    let mut printed = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout
-            .take(SECRET_BYTES_MAX)
-            .read_to_string(&mut printed)
-            .map_err(|error| failed(format!("printed no text ({})", error.kind())))?;
-    }
+    let printed = match child.stdout.take() {
+        Some(stdout) => {
+            printed(stdout).map_err(|error| failed(format!("printed no text ({error})")))?
+        }
+        None => String::new(),
+    };
     match printed.lines().next().map(str::trim) {
         Some(token) if !token.is_empty() => Ok(token.to_owned()),
         _ => Err(failed("printed nothing".to_owned())),
     }
+}
+
+/// What is in the pipe once the command has ended. A child that it left in the background may hold the
+/// pipe open, and is not waited for.
+fn printed(stdout: std::process::ChildStdout) -> std::io::Result<String> {
+    rustix::io::ioctl_fionbio(&stdout, true)?;
+    let mut bytes = Vec::new();
+    match stdout.take(SECRET_BYTES_MAX).read_to_end(&mut bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Err(error),
+        _ => {}
+    }
+    String::from_utf8(bytes).map_err(|error| std::io::Error::other(error.utf8_error()))
 }
 
 #[cfg(test)]
@@ -185,6 +196,16 @@ mod tests {
             }
         }
         assert_eq!(values, ["1", "1", "2"].map(|token| Secret::Bearer(token.to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_child_that_a_command_leaves_behind_is_not_waited_for() {
+        let began = std::time::Instant::now();
+        let command = "sleep 9 & echo token";
+        let authorization = Authorization::new(Credentials::BearerCommand(command.to_owned()));
+        let secret = authorization.secret().await.unwrap();
+        assert_eq!(secret, Secret::Bearer("token".to_owned()));
+        assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
     }
 
     #[tokio::test]

@@ -103,6 +103,11 @@ fn explain_tls(error: &rustls::Error) -> String {
                 "its certificate is from an unknown authority; name that one with tls.ca (--ca)"
                     .to_owned()
             }
+            // Another authority of the same name, as one that was made anew.
+            Certificate::BadSignature => "its certificate was not signed by the authority that is \
+                                          trusted here, only by one of the same name; renew the \
+                                          file of tls.ca (--ca)"
+                .to_owned(),
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 "its certificate is for another name; use that name in the url".to_owned()
             }
@@ -116,9 +121,28 @@ fn explain_tls(error: &rustls::Error) -> String {
         rustls::Error::InvalidMessage(_) => {
             "it does not speak TLS there; is the url http instead of https?".to_owned()
         }
-        rustls::Error::AlertReceived(alert) => {
-            format!("it turned this client away ({alert:?}); check tls.cert and tls.key")
-        }
+        rustls::Error::AlertReceived(alert) => explain_alert(*alert),
         other => format!("{other}"),
+    }
+}
+
+/// Why a server said no to a handshake: mostly for this client's certificate, or the lack of one.
+fn explain_alert(alert: rustls::AlertDescription) -> String {
+    use rustls::AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => {
+            "it wants a client certificate; name one with tls.cert and tls.key (--cert, --key)"
+                .to_owned()
+        }
+        Alert::CertificateExpired => {
+            "this client's certificate has expired; renew the files of tls.cert and tls.key"
+                .to_owned()
+        }
+        Alert::UnknownCA | Alert::DecryptError => {
+            "it does not know the authority of this client's certificate; use one that it trusts \
+             in tls.cert and tls.key"
+                .to_owned()
+        }
+        other => format!("it turned this client away ({other:?}); check tls.cert and tls.key"),
     }
 }

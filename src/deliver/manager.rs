@@ -1,19 +1,19 @@
 //! Manager: keeps one task running for each configured destination.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::learned::Learned;
 use super::negotiation::Negotiation;
+use super::opening::{self, Opening};
 use super::status::{DestinationStatus, Health, State};
-use super::task::{Clock, Shared, Task, lanes};
+use super::task::{Clock, OwnValues, Shared};
 use super::wall_clock_ms;
 use crate::config::destination::{DestinationConfig, Protocol};
-use crate::store::handle::{DestinationKey, Handle};
+use crate::store::handle::Handle;
 
 /// The destinations of a running agent.
 pub struct Manager {
@@ -23,6 +23,7 @@ pub struct Manager {
     running: AsyncMutex<BTreeMap<String, Running>>,
     /// What was learned about a backend outlives a change of its other settings.
     negotiations: Mutex<Vec<Negotiated>>,
+    own_values: OnceLock<OwnValues>,
 }
 
 /// What is known about the backend at a URL.
@@ -35,8 +36,7 @@ struct Negotiated {
 struct Running {
     config: DestinationConfig,
     shared: Shared,
-    /// None where the destination could not be started; its health says why.
-    task: Option<JoinHandle<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Manager {
@@ -52,7 +52,13 @@ impl Manager {
             clock,
             running: AsyncMutex::default(),
             negotiations: Mutex::default(),
+            own_values: OnceLock::new(),
         }
+    }
+
+    /// From the next start of a destination on, one that takes metrics gets the agent's own too.
+    pub fn send_own(&self, values: OwnValues) {
+        let _ = self.own_values.set(values);
     }
 
     /// Makes what runs what a valid configuration says: starts what is new, restarts what has
@@ -62,7 +68,7 @@ impl Manager {
         let wanted = |name: &str| destinations.iter().find(|config| config.name == name);
         let stale: Vec<String> = running
             .iter()
-            .filter(|(name, one)| wanted(name) != Some(&one.config) || one.task.is_none())
+            .filter(|(name, one)| wanted(name) != Some(&one.config))
             .map(|(name, _)| name.clone())
             .collect();
         for name in stale {
@@ -109,8 +115,7 @@ impl Manager {
     /// not run.
     pub async fn put_back(&self, name: &str) -> bool {
         let running = self.running.lock().await;
-        let found = running.get(name).filter(|one| one.task.is_some());
-        found.map(|one| one.shared.put_back.notify_one()).is_some()
+        running.get(name).map(|one| one.shared.put_back.notify_one()).is_some()
     }
 
     /// Stops every task between two requests. A batch without an outcome stays frozen.
@@ -125,9 +130,7 @@ impl Manager {
     }
 
     async fn start(&self, config: DestinationConfig) -> Running {
-        let name: Arc<str> = config.name.as_str().into();
-        let kept = self.store.learned(Arc::clone(&name)).await.unwrap_or_default();
-        let learned = Learned::read(kept.as_deref(), &config);
+        let learned = opening::learned(&self.store, &config).await;
         let health = Health { last_success_ms: learned.last_success_ms, ..Health::default() };
         let shared = Shared {
             health: Arc::new(Mutex::new(health)),
@@ -136,37 +139,17 @@ impl Manager {
             put_back: Arc::new(Notify::new()),
             stop: CancellationToken::new(),
         };
-        let key = DestinationKey {
-            name,
-            privacy: config.privacy,
-            lanes: lanes(config.kind),
-            since: config.since,
+        let opening = Opening {
+            config: config.clone(),
+            install_id: Arc::clone(&self.install_id),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            shared: shared.clone(),
+            own_values: self.own_values.get().cloned(),
         };
-        let opened = self.store.open_destination(key).await.map_err(|refused| refused.to_string());
-        let made = opened.and_then(|()| {
-            let install_id = Arc::clone(&self.install_id);
-            let clock = Arc::clone(&self.clock);
-            Task::new(
-                config.clone(),
-                install_id,
-                self.store.clone(),
-                clock,
-                shared.clone(),
-                &learned,
-            )
-            .map_err(|failure| failure.to_string())
-        });
-        let task = match made {
-            Ok(task) => Some(tokio::spawn(task.run())),
-            Err(why) => {
-                tracing::warn!(destination = %config.name, "cannot be started: {why}");
-                let mut health = shared.health.lock().unwrap_or_else(PoisonError::into_inner);
-                health.state = State::Parked;
-                health.last_error = Some(why);
-                None
-            }
-        };
-        Running { config, shared, task }
+        // Tried once before the configuration is in force: a new destination begins at this moment.
+        let first = opening.attempt(&learned).await;
+        Running { config, shared, task: tokio::spawn(opening.run(first)) }
     }
 
     fn negotiation(
@@ -199,9 +182,7 @@ impl Running {
 
     async fn stop(self) {
         self.shared.stop.cancel();
-        if let Some(task) = self.task
-            && let Err(error) = task.await
-        {
+        if let Err(error) = self.task.await {
             tracing::error!("a destination's task ended badly: {error}");
         }
     }

@@ -26,6 +26,7 @@ pub mod learned;
 pub mod loki;
 pub mod manager;
 pub mod negotiation;
+pub mod opening;
 pub mod otlp;
 pub mod outcome;
 pub mod probe;
@@ -42,6 +43,7 @@ mod samples;
 
 pub use manager::Manager;
 pub use status::DestinationStatus;
+pub use task::{OwnValue, OwnValues};
 
 /// The wall clock, in milliseconds since the epoch.
 pub fn wall_clock_ms() -> i64 {

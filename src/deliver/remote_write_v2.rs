@@ -96,8 +96,17 @@ fn time_series<'a>(series: &'a SeriesSamples, symbols: &mut Symbols<'a>) -> Time
             start_timestamp: if series.start_ms < timestamp { series.start_ms } else { 0 },
         })
         .collect();
-    let metadata = Metadata { r#type: MetricType::Counter.into(), help_ref: 0, unit_ref: 0 };
+    let metadata = Metadata { r#type: metric_type(series).into(), help_ref: 0, unit_ref: 0 };
     TimeSeries { labels_refs, samples, metadata: Some(metadata) }
+}
+
+/// Every series of the store is a counter and named like one; the agent's own gauges are not.
+fn metric_type(series: &SeriesSamples) -> MetricType {
+    let name = series.labels.iter().find(|(name, _)| &**name == "__name__");
+    match name {
+        Some((_, name)) if !name.ends_with("_total") => MetricType::Gauge,
+        _ => MetricType::Counter,
+    }
 }
 
 /// Strings in the order of their first use.

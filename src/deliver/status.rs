@@ -10,6 +10,8 @@ pub struct DestinationStatus {
     #[serde(rename = "type")]
     pub kind: DestinationType,
     pub state: State,
+    /// Everything since the destination began: delivered, waiting, or gone in one of the ways below.
+    pub meant: u64,
     pub backlog: Backlog,
     pub delivered: u64,
     pub expired: u64,
@@ -77,6 +79,7 @@ impl DestinationStatus {
             name: name.to_owned(),
             kind,
             state: health.state,
+            meant: books.meant,
             backlog: Backlog {
                 records: books.backlog_records,
                 bytes: books.backlog_bytes,
@@ -114,6 +117,7 @@ mod tests {
             horizon_ms: Some(3_300_000),
         };
         let books = Books {
+            meant: 9,
             backlog_records: 2,
             oldest_ms: Some(1_795_262_400_000 - 61_500),
             delivered: 7,
@@ -130,7 +134,7 @@ mod tests {
             serde_json::to_string(&status).unwrap(),
             concat!(
                 r#"{"name":"team-prom","type":"prometheus","state":"retrying","#,
-                r#""backlog":{"records":2,"bytes":0,"oldest_seconds":61},"delivered":7,"expired":0,"#,
+                r#""meant":9,"backlog":{"records":2,"bytes":0,"oldest_seconds":61},"delivered":7,"expired":0,"#,
                 r#""evicted":0,"compacted":0,"quarantined":0,"quarantine_kept":0,"#,
                 r#""horizon_seconds":3300,"last_success":"2026-11-21T12:00:00Z","#,
                 r#""last_error":"no","next_try":null}"#

@@ -22,8 +22,11 @@ use super::{loki, otlp, remote_write_v1, remote_write_v2};
 use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
 use crate::store::handle::{Content, Handle, Lane, Quarantined, Refused};
 
+use own::Own;
+pub use own::{OwnValue, OwnValues};
 use put_back::PutBack;
 
+mod own;
 mod put_back;
 mod report;
 mod settle;
@@ -71,6 +74,8 @@ pub struct Task {
     pace: Pace,
     horizon: Horizon,
     put_back: PutBack,
+    /// None where the destination takes no metrics, or nobody has any.
+    own: Option<Own>,
     /// As the store has it.
     learned: String,
     /// Something was taken since this task began.
@@ -105,10 +110,19 @@ impl Task {
             pace: Pace::default(),
             horizon: learned.horizon.clone(),
             put_back: PutBack::default(),
+            own: None,
             learned: learned.write(),
             has_delivered: false,
             given_up: None,
         })
+    }
+
+    /// Sends the agent's own metrics too.
+    #[must_use]
+    pub fn with_own(mut self, values: Option<OwnValues>) -> Self {
+        let values = values.filter(|_| self.config.kind == DestinationType::Prometheus);
+        self.own = values.map(Own::new);
+        self
     }
 
     /// Until stopped, or until the store is.
@@ -126,6 +140,7 @@ impl Task {
                     self.step(index).await
                 }
                 None if self.put_back.is_due(now) => self.step_put_back().await,
+                None if self.owns_are_due(now) => self.step_own().await,
                 None => self.rest(&mut news).await,
             };
             self.publish();

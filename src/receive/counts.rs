@@ -1,15 +1,16 @@
-//! What came through the door, since this worker began.
+//! What came through the door, since this worker began; what was turned away is counted for the install too.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::failure::{Failure, Kind};
+use crate::store::handle::{Tally, TurnedAway};
 
 /// Longest text that is kept of a trouble.
 const TROUBLE_BYTES_MAX: usize = 512;
 
-/// Counts since this worker began; `status` and `GET /metrics` show them.
+/// Counts since this worker began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// OTLP requests, however they ended.
@@ -48,9 +49,15 @@ pub(super) struct Counters {
     denied: AtomicU64,
     /// One of a kind at most.
     troubles: Mutex<Vec<Trouble>>,
+    /// The install's.
+    tally: Arc<Tally>,
 }
 
 impl Counters {
+    pub fn new(tally: Arc<Tally>) -> Self {
+        Self { tally, ..Self::default() }
+    }
+
     pub fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
@@ -62,18 +69,21 @@ impl Counters {
     pub fn rejected(&self, rejected: u64, foreign: u64) {
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.foreign.fetch_add(foreign, Ordering::Relaxed);
+        self.tally.add(TurnedAway::Rejected, rejected);
+        self.tally.add(TurnedAway::Foreign, foreign);
     }
 
     pub fn failed(&self, failure: &Failure) {
         let kind = failure.kind();
-        let counter = match kind {
-            Kind::Denied => &self.denied,
-            Kind::Malformed => &self.malformed,
-            Kind::Refused => &self.refused,
+        let (counter, turned_away) = match kind {
+            Kind::Denied => (&self.denied, TurnedAway::Denied),
+            Kind::Malformed => (&self.malformed, TurnedAway::Malformed),
+            Kind::Refused => (&self.refused, TurnedAway::Refused),
             // A browser's favicon or a mistyped address says nothing about anybody's telemetry.
             Kind::Misdirected => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.tally.add(turned_away, 1);
         let mut what = failure.to_string();
         what.truncate(what.floor_char_boundary(TROUBLE_BYTES_MAX));
         let trouble = Trouble { at: SystemTime::now(), kind, what };

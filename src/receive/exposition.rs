@@ -11,7 +11,7 @@ use http_body_util::Full;
 
 use super::failure::Failure;
 use super::{Counts, Door, route};
-use crate::store::handle::{SeriesValue, StoreStats};
+use crate::store::handle::{Refused, SeriesValue, StoreStats, TallyCounts, TurnedAway};
 
 /// One value of the agent's own.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,70 +31,72 @@ impl Sample {
 }
 
 pub(super) async fn page(door: &Door) -> Result<Response<Full<Bytes>>, Failure> {
-    let stats = door.store.stats().await?;
+    let own = door.own_samples().await?;
     let values = door.store.values().await?;
-    let mut own = own_samples(&door.counts(), &stats);
-    if let Some(more) = &door.own_samples {
-        own.extend(more().await);
-    }
     let mut response = route::text(render(&own, &values));
     let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, version);
     Ok(response)
 }
 
+impl Door {
+    /// What the agent says of itself.
+    pub async fn own_samples(&self) -> Result<Vec<Sample>, Refused> {
+        let stats = self.store.stats().await?;
+        let tally = self.store.tally().counts();
+        let mut own = own_samples(&self.counts(), &tally, &stats);
+        if let Some(more) = &self.more_samples {
+            own.extend(more().await);
+        }
+        Ok(own)
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a sample is a double, in Prometheus too")]
-fn own_samples(counts: &Counts, stats: &StoreStats) -> Vec<Sample> {
-    let records = "Records by what became of them since this worker began.";
-    let requests = "OTLP requests by how they ended since this worker began.";
+fn own_samples(counts: &Counts, tally: &TallyCounts, stats: &StoreStats) -> Vec<Sample> {
+    let plain = |name, help, value: u64| Sample::new(name, help, value as f64);
     let labelled = |name, help, label, text: &str, value: u64| Sample {
-        name,
-        help,
         labels: vec![(label, text.to_owned())],
-        value: value as f64,
+        ..Sample::new(name, help, value as f64)
     };
+    let turned_away = |what| tally.of(what);
     let record = |outcome, value| {
-        labelled("ccotel_receive_records_total", records, "outcome", outcome, value)
+        let help = "Records by what became of them at the door, since the install began.";
+        labelled("ccotel_receive_records_total", help, "outcome", outcome, value)
     };
-    let request = |outcome, value| {
-        labelled("ccotel_receive_failed_requests_total", requests, "outcome", outcome, value)
+    let request = |outcome, what| {
+        let help = "OTLP requests that were turned away, since the install began.";
+        let name = "ccotel_receive_failed_requests_total";
+        labelled(name, help, "outcome", outcome, turned_away(what))
     };
+    let stored = |kind, value| {
+        let help = "Of the received records, those that were stored.";
+        labelled("ccotel_store_stored_records_total", help, "kind", kind, value)
+    };
+    let [points, events, spans] = stats.stored;
+    let version = env!("CARGO_PKG_VERSION");
+    let requests = "OTLP requests since this worker began, however they ended.";
+    let received = "Records in accepted requests: stored, duplicate or unchanged.";
+    let duplicate = "Of the received records, those that had been stored before.";
+    let unchanged = "Of the received records, points that changed no counter.";
     vec![
-        labelled(
-            "ccotel_build_info",
-            "The version that runs.",
-            "version",
-            env!("CARGO_PKG_VERSION"),
-            1,
-        ),
-        Sample::new(
-            "ccotel_receive_requests_total",
-            "OTLP requests, however they ended.",
-            counts.requests as f64,
-        ),
-        request("refused", counts.refused),
-        request("malformed", counts.malformed),
-        request("denied", counts.denied),
-        record("received", counts.received),
-        record("rejected", counts.rejected),
-        record("foreign", counts.foreign),
-        Sample::new(
-            "ccotel_store_records_total",
-            "Records in accepted requests since the install began.",
-            stats.received as f64,
-        ),
-        Sample::new(
-            "ccotel_store_duplicate_records_total",
-            "Of these, records that had been stored before.",
-            stats.duplicate as f64,
-        ),
-        Sample::new("ccotel_store_series", "Series with a counter.", stats.series as f64),
-        Sample::new("ccotel_store_bytes", "Bytes on disk.", stats.disk_bytes as f64),
-        Sample::new(
-            "ccotel_sessions_active",
-            "Sessions at work now.",
-            stats.sessions_active as f64,
-        ),
+        labelled("ccotel_build_info", "The version that runs.", "version", version, 1),
+        plain("ccotel_receive_requests_total", requests, counts.requests),
+        request("refused", TurnedAway::Refused),
+        request("malformed", TurnedAway::Malformed),
+        request("denied", TurnedAway::Denied),
+        record("received", stats.received),
+        record("rejected", turned_away(TurnedAway::Rejected)),
+        record("foreign", turned_away(TurnedAway::Foreign)),
+        plain("ccotel_store_records_total", received, stats.received),
+        stored("points", points),
+        stored("events", events),
+        stored("spans", spans),
+        plain("ccotel_store_duplicate_records_total", duplicate, stats.duplicate),
+        plain("ccotel_store_unchanged_records_total", unchanged, stats.unchanged),
+        plain("ccotel_store_series", "Series with a counter.", stats.series),
+        plain("ccotel_store_bytes", "Bytes on disk.", stats.disk_bytes),
+        plain("ccotel_sessions_active", "Sessions at work now.", stats.sessions_active),
     ]
 }
 

@@ -51,7 +51,7 @@ pub struct Door {
     limits: Limits,
     budget: body::Budget,
     counters: counts::Counters,
-    own_samples: Option<OwnSamples>,
+    more_samples: Option<OwnSamples>,
 }
 
 /// The limits of the door. The defaults are the design's; tests make them small.
@@ -94,14 +94,15 @@ impl Default for Limits {
 
 impl Door {
     pub fn new(recorder: Arc<Recorder>, store: Handle, admission: Admission) -> Self {
+        let counters = counts::Counters::new(Arc::clone(store.tally()));
         Self {
             recorder,
             store,
             admission,
             limits: Limits::default(),
             budget: body::Budget::default(),
-            counters: counts::Counters::default(),
-            own_samples: None,
+            counters,
+            more_samples: None,
         }
     }
 
@@ -114,7 +115,7 @@ impl Door {
     /// Adds other rooms' samples (`ccotel_destination_…`) to `GET /metrics`.
     #[must_use]
     pub fn with_own_samples(mut self, own_samples: OwnSamples) -> Self {
-        self.own_samples = Some(own_samples);
+        self.more_samples = Some(own_samples);
         self
     }
 

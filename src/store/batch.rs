@@ -133,10 +133,13 @@ impl Core {
             if reading.complete_before(number) {
                 break;
             }
-            let items = decode(found.get_ref(2)?.as_blob()?).unwrap_or_else(|error| {
-                tracing::error!(row = number, %error, table, "a stored request cannot be read and is left out");
-                Vec::new()
-            });
+            let items = match decode(found.get_ref(2)?.as_blob()?) {
+                Ok(items) => items,
+                Err(error) => {
+                    self.unreadable(table, number, &error.to_string())?;
+                    Vec::new()
+                }
+            };
             reading.oldest_ms.get_or_insert(found.get(1)?);
             if !reading.take(number, items) {
                 break;

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -25,10 +26,14 @@ use super::salvage;
 use super::sampler::Sampler;
 use super::schema::{self, OpenError};
 use super::sessions::Sessions;
+use super::tally::{Tally, TallyCounts};
 use crate::record::Batch;
 
 /// How long the hash of a request is remembered.
 pub const DUPLICATE_WINDOW_MS: i64 = 3_600_000;
+
+/// Counts alone are written at most so often: they share no page with what a request writes.
+const COUNTS_SAVED_EVERY_MS: i64 = 10_000;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -60,17 +65,26 @@ pub struct Core {
     writer: RowWriter,
     hashes: HashMap<u128, i64>,
     pub(super) counts: Counts,
+    pub(super) tally: Arc<Tally>,
+    saved: Saved,
     pub(super) high_water: HighWater,
     pub(super) health: Health,
 }
 
-/// Counts that no row carries, saved with the next transaction.
-#[derive(Clone, Copy, Debug, Default)]
+/// Counts that no row carries, saved with one of the next transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) duplicate: u64,
-    /// Records of points inboxes that were pruned or never written because nothing in them was new.
+    /// Records of requests that were not written, because nothing in them was new.
     pub(super) unchanged: u64,
-    dirty: bool,
+}
+
+/// The counts that are on disk, and since when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Saved {
+    counts: Counts,
+    tally: TallyCounts,
+    at_ms: i64,
 }
 
 impl Core {
@@ -156,8 +170,9 @@ impl Core {
         let counts = Counts {
             duplicate: meta::get(&connection, "duplicate")?.unwrap_or(0),
             unchanged: meta::get(&connection, "unchanged")?.unwrap_or(0),
-            dirty: false,
         };
+        let tally = Tally::load(&connection)?;
+        let saved = Saved { counts, tally: tally.counts(), at_ms: now_ms };
         let mut core = Self {
             fold: Fold::load(&connection)?,
             sampler: Sampler::new(last_tick_ms.unwrap_or(0), last_data_ms),
@@ -178,6 +193,8 @@ impl Core {
             install_key,
             hashes,
             counts,
+            tally: Arc::new(tally),
+            saved,
         };
         core.recover(now_ms)?;
         core.recognise(fresh, salvaged, machine, now_ms)?;
@@ -187,7 +204,8 @@ impl Core {
     /// What only memory knows, taken over from before the database was opened again.
     pub(super) fn remember(&mut self, before: &mut Self) {
         self.sessions = std::mem::take(&mut before.sessions);
-        self.counts = Counts { dirty: true, ..before.counts };
+        self.counts = before.counts;
+        self.tally = Arc::clone(&before.tally);
         self.history_row = before.history_row;
         self.history_events_row = before.history_events_row;
         self.health = before.health.again(&self.options.queue_db);
@@ -213,7 +231,7 @@ impl Core {
                         self.fold.apply(&points, now_ms);
                     }
                     Err(error) => {
-                        tracing::error!(row = number, %error, "a stored request of points cannot be read; its points are missing from the counters");
+                        self.unreadable(Inbox::Points.table(), number, &error.to_string())?;
                     }
                 }
             }
@@ -222,6 +240,11 @@ impl Core {
 
     pub fn install_id(&self) -> &str {
         &self.install_id
+    }
+
+    /// Where the door counts what it turns away.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// Key for hashes that must not be comparable between installs.
@@ -294,7 +317,9 @@ impl Core {
         }
         if open {
             self.cardinality.save(&self.connection)?;
+            let saved = self.save_counts_if_due(now_ms)?;
             self.connection.execute_batch("COMMIT")?;
+            self.saved = saved.unwrap_or(self.saved);
         }
         Ok(())
     }
@@ -326,7 +351,7 @@ impl Core {
         pending: Pending,
         now_ms: i64,
     ) -> Vec<Result<Ingested, Refused>> {
-        self.counts = Counts { dirty: true, ..pending.counts };
+        self.counts = pending.counts;
         if !pending.hashes.is_empty() {
             self.ends = pending.ends;
             self.sampler.data_came(now_ms);
@@ -349,6 +374,9 @@ impl Core {
 
     /// Empties the log into the database; called last.
     pub fn close(&mut self) {
+        if let Err(error) = self.keep_counts() {
+            tracing::warn!(%error, "what was counted last is not kept");
+        }
         self.mark_high_water();
         if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
             tracing::warn!(%error, "the log stays beside the database until the next start");
@@ -371,13 +399,34 @@ impl Core {
         }
     }
 
-    /// Saves counts and how far the counters are, inside the caller's transaction.
-    pub(super) fn save_meta(&mut self) -> rusqlite::Result<()> {
-        meta::set(&self.connection, "applied_row", self.ends[Inbox::Points as usize].row)?;
-        if std::mem::take(&mut self.counts.dirty) {
-            meta::set(&self.connection, "duplicate", self.counts.duplicate.cast_signed())?;
-            meta::set(&self.connection, "unchanged", self.counts.unchanged.cast_signed())?;
+    /// How far the counters are, inside the caller's transaction.
+    pub(super) fn save_applied_row(&self) -> rusqlite::Result<()> {
+        meta::set(&self.connection, "applied_row", self.ends[Inbox::Points as usize].row)
+    }
+
+    /// Writes counts that changed, inside the caller's transaction; what it returns holds once that is
+    /// committed.
+    fn save_counts(&self, now_ms: i64) -> rusqlite::Result<Saved> {
+        let now = Saved { counts: self.counts, tally: self.tally.counts(), at_ms: now_ms };
+        now.tally.save(&self.connection, &self.saved.tally)?;
+        if now.counts != self.saved.counts {
+            meta::set(&self.connection, "duplicate", now.counts.duplicate)?;
+            meta::set(&self.connection, "unchanged", now.counts.unchanged)?;
         }
+        Ok(now)
+    }
+
+    fn save_counts_if_due(&self, now_ms: i64) -> rusqlite::Result<Option<Saved>> {
+        let due = (now_ms - self.saved.at_ms).abs() >= COUNTS_SAVED_EVERY_MS;
+        due.then(|| self.save_counts(now_ms)).transpose()
+    }
+
+    /// Writes counts that changed, in a transaction of their own.
+    pub(super) fn keep_counts(&mut self) -> rusqlite::Result<()> {
+        if (self.saved.counts, self.saved.tally) == (self.counts, self.tally.counts()) {
+            return Ok(());
+        }
+        self.saved = self.in_transaction(|core| core.save_counts(core.saved.at_ms))?;
         Ok(())
     }
 }

@@ -241,8 +241,9 @@ impl Core {
             return settled.learned.as_deref().map_or(Ok(()), |text| self.learn(destination, text));
         };
         state.settle(frozen, settled);
-        state.done_bytes =
-            self.totals_before(lane, state.cursor.row)?.bytes_total.max(state.done_bytes);
+        let before = self.totals_before(lane, state.cursor.row)?;
+        state.done_bytes = before.bytes_total.max(state.done_bytes);
+        self.pass_unreadable(destination, lane, state, before);
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let written = self
             .write_settled(destination, lane, state, settled)
@@ -275,6 +276,8 @@ impl Core {
         (books.quarantine_kept, books.quarantine_bytes) = self.quarantine_kept(destination)?;
         for (lane, state) in self.lanes.of(destination) {
             let end = self.lane_end(lane);
+            let meant = end.records_total.cast_signed() - state.begun_records;
+            books.meant += u64::try_from(meant).unwrap_or(0);
             books.backlog_records += end.records_total.saturating_sub(state.done_records);
             books.backlog_bytes += end.bytes_total.saturating_sub(state.done_bytes);
             books.delivered += state.delivered;

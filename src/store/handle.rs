@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 pub use super::quarantine::{QuarantineCommand, QuarantineEntry, Retried};
+pub use super::tally::{Tally, TallyCounts, TurnedAway};
 use crate::record::{Batch, Event, Labels, PrivacyLevel};
 
 /// One OTLP request on its way to disk.
@@ -153,12 +154,15 @@ pub struct Quarantined {
 /// The books of one destination, over all its lanes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
+    /// Everything since the destination began: the sum of what follows, counted by itself.
+    pub meant: u64,
     pub backlog_records: u64,
     pub backlog_bytes: u64,
     /// Reception time of the oldest record not delivered, in milliseconds since the epoch.
     pub oldest_ms: Option<i64>,
     pub delivered: u64,
     pub expired: u64,
+    /// Dropped for want of room, or changed by the disk so that it cannot be read.
     pub evicted: u64,
     pub compacted: u64,
     /// Refused for good, and not taken at a retry since.
@@ -169,13 +173,27 @@ pub struct Books {
     pub quarantine_bytes: u64,
 }
 
+impl Books {
+    /// Whether what was meant for it is what became of it: always, and asserted after every fault.
+    pub fn balance(&self) -> bool {
+        let gone = self.expired + self.evicted + self.compacted + self.quarantined;
+        self.meant == self.delivered + self.backlog_records + gone
+    }
+}
+
 /// The store's own counts since the install began.
 #[derive(Clone, Debug, Default)]
 pub struct StoreStats {
     pub install_id: String,
     /// Records in accepted requests, duplicates and unchanged ones included.
     pub received: u64,
+    /// Of these, records that were stored: points, events and spans.
+    pub stored: [u64; 3],
     pub duplicate: u64,
+    /// Of these, points that changed no counter: nothing had to be stored.
+    pub unchanged: u64,
+    /// What the door turned away, and did not receive.
+    pub turned_away: TallyCounts,
     pub sessions_active: u64,
     pub sessions_today: u64,
     pub series: u64,
@@ -281,11 +299,23 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     /// Changes whenever a lane may have something new: destinations and the history wait on it.
     news: tokio::sync::watch::Receiver<u64>,
+    tally: Arc<Tally>,
 }
 
 impl Handle {
     pub fn new(commands: mpsc::Sender<Command>, news: tokio::sync::watch::Receiver<u64>) -> Self {
-        Self { commands, news }
+        Self { commands, news, tally: Arc::default() }
+    }
+
+    #[must_use]
+    pub fn with_tally(mut self, tally: Arc<Tally>) -> Self {
+        self.tally = tally;
+        self
+    }
+
+    /// Where the door counts what it turns away.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// Resolves when the store has ended, whether it was asked to or its thread died.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
+use super::inbox::Inbox;
 use super::row;
 
 const TICKS_PER_PAGE: u32 = 500;
@@ -33,8 +34,8 @@ impl Core {
         self.history_events(after_row, &mut page)?;
         let last_tick = page.ticks.last().map_or(after_tick, |tick| tick.row);
         let last_row = page.events.last().map_or(after_row, |events| events.row);
-        page.more = last_tick < self.samples_end.row
-            || last_row < self.ends[super::inbox::Inbox::Events as usize].row;
+        page.more =
+            last_tick < self.samples_end.row || last_row < self.ends[Inbox::Events as usize].row;
         Ok(page)
     }
 
@@ -56,13 +57,16 @@ impl Core {
         while let Some(found) = rows.next()? {
             let body = found.get_ref(2)?.as_blob()?;
             bytes += body.len();
-            // A row that cannot be read still moves the history on; delivery reports it.
-            let events = row::read_events(body).unwrap_or_default();
-            page.events.push(HistoryEvents {
-                row: found.get(0)?,
-                received_ms: found.get(1)?,
-                events,
-            });
+            let number = found.get(0)?;
+            // A row that cannot be read still moves the history on.
+            let events = match row::read_events(body) {
+                Ok(events) => events,
+                Err(error) => {
+                    self.unreadable(Inbox::Events.table(), number, &error.to_string())?;
+                    Vec::new()
+                }
+            };
+            page.events.push(HistoryEvents { row: number, received_ms: found.get(1)?, events });
             if bytes > EVENT_BYTES_PER_PAGE {
                 break;
             }

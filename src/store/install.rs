@@ -151,6 +151,7 @@ impl Core {
                 Reason::Lost | Reason::ClockSetBack => 0,
             };
             self.move_lane(*lane, state, target.min(end), *reason == Reason::Copied)?;
+            state.begin_books();
             lanes::save(&self.connection, name, *lane, state)
         });
         self.lanes.states = states;

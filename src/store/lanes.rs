@@ -36,6 +36,9 @@ pub struct LaneState {
     /// `records_total` and `bytes_total` of everything before the cursor.
     pub done_records: u64,
     pub done_bytes: u64,
+    /// `records_total` before the first record that was meant for this lane: what is done since then has
+    /// gone one of the ways below. Below zero where rows were lost that had been delivered.
+    pub begun_records: i64,
     pub delivered: u64,
     pub expired: u64,
     pub evicted: u64,
@@ -62,6 +65,7 @@ impl LaneState {
             frozen: None,
             done_records,
             done_bytes,
+            begun_records: done_records.cast_signed(),
             delivered: 0,
             expired: 0,
             evicted: 0,
@@ -69,6 +73,16 @@ impl LaneState {
             quarantined: 0,
             view: None,
         }
+    }
+
+    /// Records that are no longer waiting, by what became of them.
+    pub fn gone(&self) -> u64 {
+        self.delivered + self.expired + self.evicted + self.compacted + self.quarantined
+    }
+
+    /// The rows that were done are not all there any more: the books go on from here.
+    pub fn begin_books(&mut self) {
+        self.begun_records = self.done_records.cast_signed() - self.gone().cast_signed();
     }
 
     /// Moves past the frozen batch and keeps the books.
@@ -110,7 +124,7 @@ impl Lanes {
         }
         let mut query = connection.prepare(
             "SELECT destination, lane, cursor_row, cursor_offset, start_row, frozen_row, frozen_offset, frozen_records,
-                    done_records, done_bytes, delivered, expired, evicted, compacted, quarantined FROM lane",
+                    done_records, done_bytes, delivered, expired, evicted, compacted, quarantined, begun_records FROM lane",
         )?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
@@ -131,6 +145,7 @@ impl Lanes {
             (state.delivered, state.expired, state.evicted) =
                 (row.get(10)?, row.get(11)?, row.get(12)?);
             (state.compacted, state.quarantined) = (row.get(13)?, row.get(14)?);
+            state.begun_records = row.get(15)?;
             lanes.states.insert((name, lane), state);
         }
         Ok(lanes)
@@ -158,8 +173,8 @@ pub fn save(
     let frozen = state.frozen;
     connection.prepare_cached(
         "INSERT OR REPLACE INTO lane(destination, lane, cursor_row, cursor_offset, start_row, frozen_row, frozen_offset, frozen_records,
-             done_records, done_bytes, delivered, expired, evicted, compacted, quarantined)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             done_records, done_bytes, delivered, expired, evicted, compacted, quarantined, begun_records)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
         destination,
@@ -177,6 +192,7 @@ pub fn save(
         state.evicted,
         state.compacted,
         state.quarantined,
+        state.begun_records,
     ])?;
     Ok(())
 }

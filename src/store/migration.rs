@@ -14,8 +14,17 @@ use rusqlite::Connection;
 /// What turns the tables of one version into those of the next.
 pub type Step = fn(&Connection) -> rusqlite::Result<()>;
 
-/// The step at place `n` leads from version `n + 1` to `n + 2`. Only version 1 exists so far.
-pub const STEPS: &[Step] = &[];
+/// The step at place `n` leads from version `n + 1` to `n + 2`.
+pub const STEPS: &[Step] = &[books_and_unreadable_rows];
+
+/// 2: what was meant for a lane is counted by itself, and rows that cannot be read are noted.
+fn books_and_unreadable_rows(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "ALTER TABLE lane ADD COLUMN begun_records INTEGER NOT NULL DEFAULT 0;
+         UPDATE lane SET begun_records = done_records - delivered - expired - evicted - compacted - quarantined;
+         CREATE TABLE unreadable(inbox TEXT NOT NULL, row INTEGER NOT NULL, records INTEGER NOT NULL, PRIMARY KEY(inbox, row)) WITHOUT ROWID;",
+    )
+}
 
 /// Where the copy of a database goes before it is changed.
 pub fn copy_path(queue_db: &Path, version: i64) -> PathBuf {

@@ -44,11 +44,13 @@ mod series;
 mod sessions;
 mod stats;
 pub mod stream;
+pub mod tally;
 #[cfg(test)]
 mod tests;
 mod thinning;
 mod thread;
 mod tick;
+mod unreadable;
 mod wire;
 
 pub use cardinality::LABEL_VALUES_MAX;

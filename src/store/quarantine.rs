@@ -300,7 +300,7 @@ impl Core {
             .map(|_| ())
     }
 
-    fn in_transaction<T>(
+    pub(super) fn in_transaction<T>(
         &self,
         write: impl FnOnce(&Self) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {

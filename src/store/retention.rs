@@ -91,6 +91,7 @@ impl Core {
             )?;
         }
         self.connection.execute_batch("PRAGMA incremental_vacuum(256)")?;
+        self.keep_counts()?;
         reserve::keep(&self.options.queue_db);
         Ok(())
     }

@@ -93,8 +93,10 @@ fn copy_table(from: &Connection, into: &Connection, table: &str) -> rusqlite::Re
         };
         let columns = query.column_count();
         let places = vec!["?"; columns].join(", ");
+        // By name: an older file has fewer columns.
+        let names = query.column_names().collect::<Vec<_>>().join(", ");
         let Ok(mut insert) =
-            into.prepare(&format!("INSERT OR IGNORE INTO {table} VALUES({places})"))
+            into.prepare(&format!("INSERT OR IGNORE INTO {table}({names}) VALUES({places})"))
         else {
             break;
         };

@@ -10,6 +10,7 @@
 //! samples(row, tick_ms, lead_ms, full, gap, records, records_total, bytes_total, body)   what a tick changed
 //! destination(name, privacy, learned) · lane(destination, lane, …)          cursors, frozen batches, books
 //! quarantine(id, destination, lane, at_ms, status, answer, records, wire, bytes, waiting, body)   what a backend refused for good
+//! unreadable(inbox, row, records)                     rows that the disk has changed, noted when they were met
 //! ```
 //!
 //! `records_total` and `bytes_total` count from the install's first row up to and including this one, so a
@@ -24,7 +25,7 @@ use super::migration;
 use super::salvage::with_suffix;
 
 /// Version of the tables. A newer one is refused and left untouched.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Before 3.51.3 a checkpoint that resets the log can damage the file (sqlite.org/wal.html#walresetbug).
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
@@ -42,8 +43,9 @@ CREATE TABLE series(id INTEGER PRIMARY KEY, labels TEXT NOT NULL, start_ms INTEG
 CREATE TABLE stream(key BLOB PRIMARY KEY, seen_ms INTEGER NOT NULL, state BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE samples(row INTEGER PRIMARY KEY, tick_ms INTEGER NOT NULL, lead_ms INTEGER NOT NULL, full INTEGER NOT NULL, gap INTEGER NOT NULL, records INTEGER NOT NULL, records_total INTEGER NOT NULL, bytes_total INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE destination(name TEXT PRIMARY KEY, privacy TEXT NOT NULL, learned TEXT) WITHOUT ROWID;
-CREATE TABLE lane(destination TEXT NOT NULL, lane TEXT NOT NULL, cursor_row INTEGER NOT NULL, cursor_offset INTEGER NOT NULL, start_row INTEGER, frozen_row INTEGER, frozen_offset INTEGER, frozen_records INTEGER NOT NULL DEFAULT 0, replay INTEGER NOT NULL DEFAULT 0, done_records INTEGER NOT NULL, done_bytes INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0, expired INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0, compacted INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(destination, lane)) WITHOUT ROWID;
+CREATE TABLE lane(destination TEXT NOT NULL, lane TEXT NOT NULL, cursor_row INTEGER NOT NULL, cursor_offset INTEGER NOT NULL, start_row INTEGER, frozen_row INTEGER, frozen_offset INTEGER, frozen_records INTEGER NOT NULL DEFAULT 0, replay INTEGER NOT NULL DEFAULT 0, done_records INTEGER NOT NULL, done_bytes INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0, expired INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0, compacted INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, begun_records INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(destination, lane)) WITHOUT ROWID;
 CREATE TABLE quarantine(id INTEGER PRIMARY KEY AUTOINCREMENT, destination TEXT NOT NULL, lane TEXT NOT NULL, at_ms INTEGER NOT NULL, status INTEGER NOT NULL, answer TEXT NOT NULL, records INTEGER NOT NULL, wire TEXT NOT NULL, bytes INTEGER NOT NULL, waiting INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL);
+CREATE TABLE unreadable(inbox TEXT NOT NULL, row INTEGER NOT NULL, records INTEGER NOT NULL, PRIMARY KEY(inbox, row)) WITHOUT ROWID;
 ";
 
 /// Why the store could not be opened. Nothing was changed on disk.

@@ -9,36 +9,25 @@ impl Core {
     /// Statistics for `status`.
     pub fn stats(&mut self, now_ms: i64) -> rusqlite::Result<StoreStats> {
         self.complete_sessions(now_ms)?;
-        let (received, duplicate) = self.received();
         let mut warnings = self.troubles(now_ms);
         warnings.extend(self.unread_warning()?);
+        warnings.extend(self.unreadable_warning()?);
         warnings.extend(self.cardinality.warnings());
         if self.fold.series.folded > 0 {
             warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels, or without labels; use fewer tags and tag values", self.fold.series.folded));
         }
         Ok(StoreStats {
-            install_id: self.install_id.clone(),
-            received,
-            duplicate,
             sessions_active: self.sessions.active(now_ms),
             sessions_today: self.sessions.since(midnight_ms(now_ms)),
-            series: self.fold.series.list().len() as u64,
             disk_bytes: self.disk_bytes()?,
             warnings,
+            ..self.counted()
         })
     }
 
     /// What can be said even if nothing can be read.
     pub fn stats_in_trouble(&self, now_ms: i64) -> StoreStats {
-        let (received, duplicate) = self.received();
-        StoreStats {
-            install_id: self.install_id.clone(),
-            received,
-            duplicate,
-            series: self.fold.series.list().len() as u64,
-            warnings: self.troubles(now_ms),
-            ..StoreStats::default()
-        }
+        StoreStats { warnings: self.troubles(now_ms), ..self.counted() }
     }
 
     /// The disk, and what happened to the database.
@@ -69,10 +58,20 @@ impl Core {
         Ok(())
     }
 
-    /// Records received since the install began, with those that were duplicate.
-    pub fn received(&self) -> (u64, u64) {
-        let stored: u64 = self.ends.iter().map(|end| end.records_total).sum();
-        (stored + self.counts.duplicate + self.counts.unchanged, self.counts.duplicate)
+    /// What memory knows.
+    pub(super) fn counted(&self) -> StoreStats {
+        let stored = self.ends.map(|end| end.records_total);
+        let (duplicate, unchanged) = (self.counts.duplicate, self.counts.unchanged);
+        StoreStats {
+            install_id: self.install_id.clone(),
+            received: stored.iter().sum::<u64>() + duplicate + unchanged,
+            stored,
+            duplicate,
+            unchanged,
+            turned_away: self.tally.counts(),
+            series: self.fold.series.list().len() as u64,
+            ..StoreStats::default()
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub fn open(options: Options, clock: Clock) -> Result<Store, OpenError> {
     let install_id: Arc<str> = core.install_id().into();
     let renewed = Arc::new(tokio::sync::Notify::new());
     let install_key = core.install_key();
+    let tally = core.tally();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(failed)?;
     let worker = Worker {
@@ -77,7 +78,8 @@ pub fn open(options: Options, clock: Clock) -> Result<Store, OpenError> {
         .name("store".into())
         .spawn(move || runtime.block_on(worker.run()))
         .map_err(failed)?;
-    Ok(Store { handle: Handle::new(commands, heard), install_id, install_key, renewed, thread })
+    let handle = Handle::new(commands, heard).with_tally(tally);
+    Ok(Store { handle, install_id, install_key, renewed, thread })
 }
 
 struct Worker {
@@ -178,14 +180,20 @@ impl Worker {
         for (reply, answer) in replies.into_iter().zip(answers) {
             let _ = reply.send(answer);
         }
+        // After the answers: nobody waits for what is old to be dropped, least of all at the start.
+        self.retain_if_due();
         other
     }
 
-    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
+    fn retain_if_due(&mut self) {
         let now_ms = self.clock.now_ms();
         if (now_ms - self.retained_ms).abs() > retention::INTERVAL_MS {
             self.retain(now_ms);
         }
+    }
+
+    fn ingest(&mut self, group: &mut [Ingest]) -> Vec<Result<Ingested, Refused>> {
+        let now_ms = self.clock.now_ms();
         let mut answers = self.core.ingest(group, now_ms);
         if answers.iter().any(|answer| matches!(answer, Err(Refused::DiskFull(_)))) {
             // Room is made once; if that does not help, the senders come back in a second.

@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::core::Core;
 use super::handle::Lane;
 use super::install::Reason;
+use super::lanes;
 use super::samples::{self, Entry, SamplesRow};
 
 impl Core {
@@ -77,7 +78,7 @@ impl Core {
                 end.bytes_total,
                 body
             ])?;
-        self.save_meta()?;
+        self.save_applied_row()?;
         self.connection.execute_batch("COMMIT")?;
         self.samples_end = end;
         Ok(())
@@ -91,10 +92,14 @@ impl Core {
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
-            let entries = samples::read_entries(row.get_ref(5)?.as_blob()?).unwrap_or_else(|error| {
-                tracing::error!(row = number, %error, "a row of samples cannot be read; the next one carries its values");
-                Vec::new()
-            });
+            let entries = match samples::read_entries(row.get_ref(5)?.as_blob()?) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    // The next row of each series carries its values.
+                    self.unreadable(lanes::lane_table(Lane::Samples), number, &error.to_string())?;
+                    Vec::new()
+                }
+            };
             found.push(SamplesRow {
                 row: number,
                 tick_ms: row.get(1)?,

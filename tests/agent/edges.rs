@@ -84,10 +84,10 @@ fn a_notice_is_sent_without_waiting_and_silently_without_an_agent() {
     let home = Home::new();
     let notice = LaunchNotice { id: "launch".into(), pid: 1, directory: "/work".into() };
     control::send_notice(&home.paths(), &notice);
-    assert!(!control::sync(&home.paths()));
+    assert_eq!(control::sync(&home.paths()), None, "nobody knows more than the file");
     home.say(&["agent", "start"]);
     control::send_notice(&home.paths(), &notice);
-    assert!(control::sync(&home.paths()));
+    assert_eq!(control::sync(&home.paths()), None);
     assert_eq!(home.status()["running"], true);
 }
 
@@ -162,6 +162,28 @@ fn a_configuration_that_is_gone_gives_no_destination_up() {
     assert!(names_it());
     home.configure(&valid);
     until("a valid file decides", || (!names_it()).then_some(()));
+}
+
+#[test]
+fn a_report_beside_an_agent_whose_history_is_behind_says_so_in_one_line() {
+    let home = Home::new();
+    home.say(&["agent", "start"]);
+    home.say(&["report"]);
+    let history = rusqlite::Connection::open(home.data("history.db")).unwrap();
+    // Somebody else writes to it, and does not end.
+    history.execute_batch("BEGIN IMMEDIATE; CREATE TABLE somebodys(a)").unwrap();
+    let worker = home.worker();
+    kill(worker, Signal::KILL);
+    until("another worker", || (home.worker() != worker).then_some(()));
+    let report = home.run(&["report"]);
+    assert!(report.status.success() && !report.stdout.is_empty(), "{report:?}");
+    let said = String::from_utf8_lossy(&report.stderr);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("what came last may be missing"), "{said}");
+    let document = home.run(&["report", "--json"]).stdout;
+    assert!(serde_json::from_slice::<Value>(&document).is_ok(), "stdout stays one document");
+    drop(history);
+    until("it is whole again", || home.run(&["report"]).stderr.is_empty().then_some(()));
 }
 
 #[test]

@@ -4,3 +4,4 @@
 mod edges;
 mod home;
 mod life;
+mod panic;

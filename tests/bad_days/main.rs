@@ -14,6 +14,7 @@ mod places;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../harness/programs.rs"]
 mod programs;
+mod read_only;
 mod tags;
 
 use std::process::{Command, ExitCode};
@@ -23,7 +24,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use programs::Program;
 
 /// Set inside the namespace.
-const INSIDE_VARIABLE: &str = "CCOTEL_TEST_INSIDE";
+pub const INSIDE_VARIABLE: &str = "CCOTEL_TEST_INSIDE";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         plain.into_iter().map(|(name, run)| Trial::test(name, move || done(run))).collect();
     trials.push(as_root(tags::ROOT_CASE));
     trials.extend(disks::CASES.iter().map(|(name, run)| with_disk(name, *run)));
+    trials.extend(read_only::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -69,7 +71,7 @@ fn inside(unshare: &std::path::Path, name: &str) -> Result<(), Failed> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a trial answers so")]
-fn done(run: fn()) -> Result<(), Failed> {
+pub fn done(run: fn()) -> Result<(), Failed> {
     run();
     Ok(())
 }

@@ -61,12 +61,16 @@ impl Oracle<'_> {
         let events = truth.events.len() as u64;
         // A record of samples is a series in a tick; where it begins or was flat, two samples say so.
         let samples = self.prometheus.rules().samples();
+        let records = &status["records"];
+        let of = |name: &str| records[name].as_u64().unwrap_or(u64::MAX);
+        ensure!(of("received") == of("stored") + of("duplicate") + of("unchanged"), "{records}");
         let meant = [("prometheus", samples.div_ceil(2)..=samples), ("loki", events..=events)];
         for (name, meant) in meant {
             let destinations = status["destinations"].as_array().context("no destinations")?;
             let books = destinations.iter().find(|it| it["name"] == name).context(name)?;
             let of = |name: &str| books[name].as_u64().unwrap_or(u64::MAX);
             ensure!(books["backlog"]["records"] == 0, "{name} has a backlog");
+            ensure!(books["meant"] == books["delivered"], "{name}: {books}");
             for account in ["expired", "evicted", "compacted", "quarantined"] {
                 ensure!(of(account) == 0, "{name}: {} {account}", of(account));
             }
@@ -114,7 +118,7 @@ fn prometheus_agrees(prometheus: &Prometheus, truth: &Acknowledged) -> Result<()
         expected.insert(key, *value);
     }
     let mut instances = Vec::new();
-    for (labels, samples) in &prometheus.series {
+    for (labels, samples) in prometheus.claude_codes() {
         let label = |name: &str| label(labels, name);
         instances.push(label("instance"));
         ensure!(label("team") == TEAM && label("session_id").is_empty(), "{labels:?}");

@@ -45,8 +45,16 @@ impl Rules for Prometheus {
 }
 
 impl Prometheus {
+    /// Of Claude Code's series.
     pub fn samples(&self) -> u64 {
-        self.series.values().map(|samples| samples.len() as u64).sum()
+        self.claude_codes().map(|(_, samples)| samples.len() as u64).sum()
+    }
+
+    /// All but the agent's own.
+    pub fn claude_codes(&self) -> impl Iterator<Item = (&Labels, &Vec<(i64, f64)>)> {
+        let own =
+            |labels: &Labels| labels.iter().any(|(name, value)| name == "job" && value == "ccotel");
+        self.series.iter().filter(move |(labels, _)| !own(labels))
     }
 
     /// All of it, or nothing.

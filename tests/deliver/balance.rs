@@ -40,6 +40,7 @@ pub async fn watch(
         let now = manager.statuses().await.pop().expect("one destination is configured");
         let lost = now.expired + now.evicted + now.compacted + now.quarantined;
         assert_eq!(now.delivered + now.backlog.records + lost, meant, "{what}: {now:?}");
+        assert_eq!(now.meant, meant, "{what}: {now:?}");
         if is_there(&now) {
             return now;
         }

@@ -14,6 +14,7 @@ use super::server::{Manner, Request, Server, status as reply};
 use super::setup::{
     INSTALL, destination, prometheus, running, samples, series, status, status_when, trial,
 };
+use super::store::Store;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -28,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         trial("faults::a_connection_cut_before_the_answer_is_used_again", cut),
         trial("faults::what_was_taken_and_not_answered_is_not_quarantined", answer_lost),
         trial("faults::an_answer_cut_in_its_body_counts", cut_in_body),
+        trial("faults::a_store_that_cannot_open_is_asked_again", opened_later),
         trial("faults::nothing_listening_is_retried_until_something_does", unreachable),
         trial("faults::no_tls_there_parks", no_tls),
         trial("faults::what_has_no_outcome_at_the_stop_is_sent_again", replayed),
@@ -233,6 +235,25 @@ async fn unreachable() {
     let server = Server::start_at(address, reply(204));
     assert_eq!(store.wait_for(1).await[0].1.delivered, 1);
     assert_eq!(server.count(), 1);
+    manager.stop().await;
+}
+
+async fn opened_later() {
+    let server = Server::start(Vec::new(), reply(204));
+    let store = Store::start();
+    store.kept.lock().unwrap().opens_failing = 3;
+    let manager = Manager::new(store.handle.clone(), INSTALL.into());
+    let config = prometheus(&server.url("/write"));
+    manager.apply(std::slice::from_ref(&config)).await;
+    let status = status_when(&manager, State::Retrying).await;
+    assert!(status.last_error.unwrap().contains("the disk is full"));
+    assert!(status.next_try.is_some());
+    store.add(Lane::Samples, 3, samples(3));
+    // By itself, and the same configuration changes nothing.
+    manager.apply(std::slice::from_ref(&config)).await;
+    assert_eq!(store.wait_for(1).await[0].1.delivered, 3);
+    let status = status_when(&manager, State::Ok).await;
+    assert_eq!((status.last_error, status.next_try), (None, None));
     manager.stop().await;
 }
 

@@ -8,11 +8,13 @@ mod faults;
 mod formats;
 mod machine;
 mod matrix;
+mod own;
 mod prometheus;
 mod quarantine;
 mod server;
 mod setup;
 mod store;
+mod tls;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -25,6 +27,8 @@ fn main() {
         quarantine::trials(),
         formats::trials(),
         connect::trials(),
+        tls::trials(),
+        own::trials(),
         prometheus::trials(),
     ]
     .into_iter()

@@ -97,8 +97,33 @@ impl Server {
         Self::serve(listener, Vec::new(), otherwise, Box::new(|_| None))
     }
 
+    /// Speaks TLS, with whatever certificate `tls` has when somebody connects. Who cannot agree with it
+    /// is cut off.
+    pub fn start_tls(tls: Arc<Mutex<Arc<rustls::ServerConfig>>>, otherwise: Reply) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let inner = Inner {
+            script: VecDeque::new(),
+            decide: Box::new(|_| None),
+            otherwise,
+            requests: Vec::new(),
+        };
+        Self::accept(listener, inner, move |server, stream| {
+            let config = Arc::clone(&tls.lock().unwrap());
+            let connection = rustls::ServerConnection::new(config).unwrap();
+            server.converse(rustls::StreamOwned::new(connection, stream));
+        })
+    }
+
     fn serve(listener: TcpListener, script: Vec<Reply>, otherwise: Reply, decide: Decide) -> Self {
         let inner = Inner { script: script.into(), decide, otherwise, requests: Vec::new() };
+        Self::accept(listener, inner, Self::converse)
+    }
+
+    fn accept(
+        listener: TcpListener,
+        inner: Inner,
+        converse: impl Fn(&Self, TcpStream) + Clone + Send + 'static,
+    ) -> Self {
         let server = Self {
             address: listener.local_addr().unwrap(),
             inner: Arc::new((Mutex::new(inner), Condvar::new())),
@@ -106,8 +131,8 @@ impl Server {
         let accepting = server.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let server = accepting.clone();
-                std::thread::spawn(move || server.converse(stream));
+                let (server, converse) = (accepting.clone(), converse.clone());
+                std::thread::spawn(move || converse(&server, stream));
             }
         });
         server
@@ -134,7 +159,7 @@ impl Server {
         self.inner.0.lock().unwrap().requests.len()
     }
 
-    fn converse(&self, mut stream: TcpStream) {
+    fn converse<S: Read + Write>(&self, mut stream: S) {
         while let Some(request) = read_request(&mut stream) {
             let reply = {
                 let (inner, arrived) = &*self.inner;
@@ -183,7 +208,7 @@ impl Reply {
     }
 }
 
-fn read_request(stream: &mut TcpStream) -> Option<Request> {
+fn read_request(stream: &mut (impl Read + Write)) -> Option<Request> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ccotel::store::handle::{
     Books, Command, Content, Cursor, DestinationKey, FrozenBatch, Handle, Lane, QuarantineCommand,
-    Settled,
+    Refused, Settled,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -22,6 +22,8 @@ pub struct Kept {
     pub opened: Vec<DestinationKey>,
     pub removed: Vec<String>,
     pub learned: Option<String>,
+    /// So often nothing can be opened: the disk is full.
+    pub opens_failing: u32,
     /// The records asked for at most, freeze by freeze.
     pub records_max: Vec<u32>,
 }
@@ -95,6 +97,10 @@ impl Store {
 
 fn answer(kept: &mut Kept, command: Command) {
     match command {
+        Command::OpenDestination(_, reply) if kept.opens_failing > 0 => {
+            kept.opens_failing -= 1;
+            let _ = reply.send(Err(Refused::DiskFull("database or disk is full".to_owned())));
+        }
         Command::OpenDestination(key, reply) => {
             kept.opened.push(key);
             let _ = reply.send(Ok(()));
@@ -154,6 +160,7 @@ fn books(kept: &Kept) -> Books {
     };
     let quarantined = sum(|settled| settled.quarantined.iter().map(|one| one.records).sum());
     let books = Books {
+        meant: kept.added,
         backlog_records: waiting.map(|batch| batch.records).sum(),
         delivered: sum(|settled| settled.delivered),
         expired: sum(|settled| settled.expired),
@@ -162,7 +169,6 @@ fn books(kept: &Kept) -> Books {
         quarantine_kept: quarantined,
         ..Books::default()
     };
-    let gone = books.expired + books.compacted + books.quarantined;
-    assert_eq!(books.delivered + books.backlog_records + gone, kept.added, "{books:?}");
+    assert!(books.balance(), "{books:?}");
     books
 }

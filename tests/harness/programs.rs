@@ -31,6 +31,8 @@ pub enum Program {
     Lintian,
     /// A root file system of a test's own, as root: `unshare -m`, an overlay, and `dpkg`.
     CleanRoot,
+    /// A disk's errors, put into the answers that a running agent gets of the kernel.
+    Strace,
 }
 
 impl Program {
@@ -60,13 +62,15 @@ impl Program {
             Self::CargoDeb => ("CCOTEL_TEST_CARGO_DEB", "cargo-deb"),
             Self::Lintian => ("CCOTEL_TEST_LINTIAN", "lintian"),
             Self::CleanRoot => ("CCOTEL_TEST_DPKG", "dpkg"),
+            Self::Strace => ("CCOTEL_TEST_STRACE", "strace"),
         }
     }
 
     /// By its variable, which must then be right, or else from PATH.
     pub fn find(self) -> Option<PathBuf> {
         self.find_file().filter(|file| match self {
-            Self::MountNamespace => may_unshare(file),
+            Self::MountNamespace => may_run(file, &["-rm", "true"]),
+            Self::Strace => may_run(file, &["-f", "-qq", "-e", "inject=mkdir:error=EROFS", "true"]),
             Self::CleanRoot => may_overlay(),
             _ => true,
         })
@@ -93,6 +97,7 @@ impl Program {
         match self {
             Self::MountNamespace => "needs `unshare -rm`, which is not there or not allowed".into(),
             Self::CleanRoot => "needs root, dpkg and overlay mounts in `unshare -m`".into(),
+            Self::Strace => "needs `strace`, which is not there or not allowed".into(),
             _ => format!("needs `{program}` on PATH or in {variable}"),
         }
     }
@@ -110,8 +115,8 @@ fn may_overlay() -> bool {
 }
 
 /// Containers often forbid it.
-fn may_unshare(program: &Path) -> bool {
+fn may_run(program: &Path, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.args(["-rm", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

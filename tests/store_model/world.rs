@@ -132,6 +132,10 @@ impl World {
             }
             Step::Connect { destination, all } => self.connect(*destination, *all),
         }
+        for destination in self.backends.keys() {
+            let books = self.core.books(&destination.to_string()).unwrap();
+            assert!(books.balance(), "the books balance after every step: {books:?}");
+        }
     }
 
     fn source_ns(&mut self) -> u64 {
@@ -306,8 +310,10 @@ impl World {
             self.check(destination);
         }
         self.just_ticked = false;
-        let (received, _) = self.core.received();
-        assert!(received >= self.true_events.len() as u64);
+        let stats = self.core.stats(self.now_ms).unwrap();
+        let stored: u64 = stats.stored.iter().sum();
+        assert_eq!(stats.received, stored + stats.duplicate + stats.unchanged, "{stats:?}");
+        assert!(stats.stored[1] >= self.true_events.len() as u64);
         self.read_history();
         assert_eq!(self.history_total, self.true_total, "the history");
     }

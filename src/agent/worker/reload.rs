@@ -25,9 +25,8 @@ pub fn config_at_start(paths: &Paths) -> (Config, bool, Option<Warning>) {
         }
         Err(error) => error,
     };
-    let before = Paths { config_dir: paths.last_valid_dir(), ..paths.clone() };
-    if before.config_file().exists()
-        && let Ok(config) = load(&before)
+    if paths.last_valid_file().exists()
+        && let Ok(config) = config::read_last_valid(paths)
     {
         return (config, true, Some(warning(&error, "the last valid one is in force")));
     }
@@ -96,11 +95,10 @@ fn remember(paths: &Paths) {
 }
 
 fn try_remember(paths: &Paths) -> Result<(), FileError> {
-    let copies = paths.last_valid_dir();
-    let copy = copies.join("config.toml");
+    let copy = paths.last_valid_file();
     match std::fs::read(paths.config_file()) {
         Ok(content) => {
-            files::private_dir(&copies)?;
+            files::private_dir(&paths.last_valid_dir())?;
             files::replace(&copy, &content)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => files::remove(&copy),
@@ -116,7 +114,7 @@ fn load_present(paths: &Paths) -> Result<Config, Unusable> {
     let file = paths.config_file();
     let is_gone = std::fs::symlink_metadata(&file)
         .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
-    if is_gone && names_destinations(&paths.last_valid_dir().join("config.toml")) {
+    if is_gone && names_destinations(&paths.last_valid_file()) {
         return Err(Unusable::Gone(file.display().to_string()));
     }
     Ok(config)

@@ -4,7 +4,7 @@ use bytesize::ByteSize;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::agent::status::{RecordCounts, SessionCounts, Status, Warning};
+use crate::agent::status::{RecordCounts, RequestCounts, SessionCounts, Status, Warning};
 use crate::config::problem::printable;
 
 /// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
@@ -14,6 +14,7 @@ pub struct Destination {
     pub name: String,
     pub r#type: String,
     pub state: String,
+    pub meant: Option<u64>,
     pub backlog: Backlog,
     pub delivered: u64,
     pub expired: u64,
@@ -93,6 +94,9 @@ fn facts(screen: &mut String, status: &Status) {
     if let Some(records) = &status.records {
         line!(screen, "  records     {}", record_words(records));
     }
+    if let Some(words) = status.requests.as_ref().and_then(request_words) {
+        line!(screen, "  requests    {words}");
+    }
     if status.running && status.destinations.is_empty() {
         line!(screen, "  forwards    to nobody; `ccotel connect` adds a backend");
     }
@@ -114,16 +118,59 @@ fn record_words(records: &RecordCounts) -> String {
     if records.received == 0 && records.rejected == 0 && records.foreign == 0 {
         return "none received yet".into();
     }
-    let mut words = vec![format!("{} received", count(records.received))];
-    let mut add = |number: u64, what: &str| {
+    let stored = [
+        (records.stored, "stored"),
+        (records.unchanged, "that changed nothing"),
+        (records.duplicate, "sent twice by Claude Code and counted once"),
+    ];
+    // An agent from before this was told apart says neither.
+    let of_old = records.stored + records.unchanged == 0;
+    let mut words = vec![match (of_old, records.duplicate) {
+        (true, 0) => format!("{} received", count(records.received)),
+        (true, twice) => {
+            format!("{} received, {} {}", count(records.received), count(twice), stored[2].1)
+        }
+        (false, _) => balance(records.received, "received", &stored),
+    }];
+    for (number, what) in [
+        (records.rejected, "rejected: malformed or beyond a limit"),
+        (records.foreign, "of other programs, turned away"),
+    ] {
         if number > 0 {
             words.push(format!("{} {what}", count(number)));
         }
-    };
-    add(records.duplicate, "sent twice by Claude Code and counted once");
-    add(records.rejected, "rejected: malformed or beyond a limit");
-    add(records.foreign, "of other programs, turned away");
+    }
     words.join("; ")
+}
+
+fn request_words(requests: &RequestCounts) -> Option<String> {
+    let words: Vec<_> = [
+        (requests.refused, "refused, since nothing could be stored"),
+        (requests.malformed, "that could not be read"),
+        (requests.denied, "of somebody who may not come in"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{} {what}", count(number)))
+    .collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// `9 received = 7 stored + 2 sent twice`; what is zero is not said, and a sum of one part is that part.
+fn balance(sum: u64, of: &str, parts: &[(u64, &str)]) -> String {
+    let there: Vec<_> = parts.iter().filter(|(number, _)| *number > 0).collect();
+    let words: Vec<_> =
+        there.iter().map(|(number, what)| format!("{} {what}", count(*number))).collect();
+    let adds_up = parts.iter().map(|(number, _)| number).sum::<u64>() == sum;
+    match (adds_up, words.as_slice()) {
+        (true, [_, _, ..]) => format!("{} {of} = {}", count(sum), words.join(" + ")),
+        (true, [one]) if of != "received" => one.clone(),
+        (true, _) => format!("{} {of}", count(sum)),
+        // Never so; if it is, that is a mistake of ours, and is not to be hidden.
+        (false, _) => {
+            format!("{} {of}, but these do not add up to it: {}", count(sum), words.join(" + "))
+        }
+    }
 }
 
 pub fn destinations(status: &Status) -> impl Iterator<Item = Destination> {
@@ -147,8 +194,9 @@ fn draw_destination(
     };
     line!(screen, "  {} ({}): {state}", destination.name, destination.r#type);
     let mut delivered = Vec::new();
-    if destination.delivered > 0 {
-        delivered.push(format!("{} delivered", count(destination.delivered)));
+    let meant = destination.meant.unwrap_or(destination.delivered);
+    if meant > 0 {
+        delivered.push(balance(meant, "meant for it", &parts(destination)));
     }
     if let Some(at) = destination.last_success {
         delivered.push(format!("last success {} ago", span(now, at)));
@@ -186,6 +234,21 @@ fn draw_destination(
             line!(screen, "    {} records {what}", count(number));
         }
     }
+}
+
+/// What became of everything that was meant for it.
+fn parts(destination: &Destination) -> Vec<(u64, &'static str)> {
+    let mut parts = vec![(destination.delivered, "delivered")];
+    if destination.meant.is_some() {
+        parts.extend([
+            (destination.backlog.records, "waiting"),
+            (destination.expired, "expired"),
+            (destination.evicted, "evicted"),
+            (destination.compacted, "compacted"),
+            (destination.quarantined, "quarantined"),
+        ]);
+    }
+    parts
 }
 
 /// How fast a backlog drains, once there are two looks at it.

@@ -27,6 +27,9 @@ impl Task {
 
     pub(super) fn succeeded(&mut self, now_ms: i64) {
         self.pace.succeeded();
+        if let Some(own) = &mut self.own {
+            own.delivered();
+        }
         self.has_delivered = true;
         self.health().last_success_ms = Some(now_ms);
     }

@@ -16,7 +16,14 @@ fn running() -> Status {
         started: Some("2026-11-21T06:48:00Z".parse().unwrap()),
         addresses: vec!["127.0.0.1:14318".parse().unwrap()],
         sessions: Some(SessionCounts { active: 1, today: 4 }),
-        records: Some(RecordCounts { received: 9000, duplicate: 3, rejected: 0, foreign: 0 }),
+        records: Some(RecordCounts {
+            received: 9000,
+            stored: 8990,
+            duplicate: 3,
+            unchanged: 7,
+            rejected: 0,
+            foreign: 0,
+        }),
         data_dir: "/home/a/.local/share/ccotel".into(),
         disk_bytes: 3 * 1024 * 1024,
         ..Status::default()
@@ -29,7 +36,7 @@ fn a_quiet_agent_is_a_few_lines_without_zeros() {
     Agent 0.1.0 has been running for 5 h 12 min, pid 123
       listens on  127.0.0.1:14318
       sessions    1 active, 4 today
-      records     9,000 received; 3 sent twice by Claude Code and counted once
+      records     9,000 received = 8,990 stored + 7 that changed nothing + 3 sent twice by Claude Code and counted once
       forwards    to nobody; `ccotel connect` adds a backend
       on disk     3.0 MiB in /home/a/.local/share/ccotel
     ");
@@ -38,12 +45,14 @@ fn a_quiet_agent_is_a_few_lines_without_zeros() {
 #[test]
 fn trouble_is_said_in_words_with_what_to_do() {
     let mut status = running();
+    status.records.as_mut().unwrap().rejected = 2;
+    status.requests = Some(RequestCounts { refused: 1, malformed: 0, denied: 5 });
     status.destinations = vec![
-        json!({"name": "team-prom", "type": "prometheus", "state": "ok", "delivered": 8997,
+        json!({"name": "team-prom", "type": "prometheus", "state": "ok", "meant": 8997, "delivered": 8997,
                "backlog": {"records": 0, "bytes": 0, "oldest_seconds": 0},
                "last_success": "2026-11-21T11:59:57Z", "last_error": null, "next_try": null,
                "from_a_newer_agent": true}),
-        json!({"name": "logs", "type": "loki", "state": "retrying", "delivered": 100,
+        json!({"name": "logs", "type": "loki", "state": "retrying", "meant": 1307, "delivered": 100,
                "backlog": {"records": 1200, "bytes": 250_000, "oldest_seconds": 10_800},
                "expired": 7, "last_error": "connection refused by loki.example.com",
                "next_try": "2026-11-21T12:02:05Z"}),
@@ -60,14 +69,15 @@ fn trouble_is_said_in_words_with_what_to_do() {
     Agent 0.1.0 has been running for 5 h 12 min, pid 123
       listens on  127.0.0.1:14318
       sessions    1 active, 4 today
-      records     9,000 received; 3 sent twice by Claude Code and counted once
+      records     9,000 received = 8,990 stored + 7 that changed nothing + 3 sent twice by Claude Code and counted once; 2 rejected: malformed or beyond a limit
+      requests    1 refused, since nothing could be stored; 5 of somebody who may not come in
       on disk     3.0 MiB in /home/a/.local/share/ccotel
 
     Destinations
       team-prom (prometheus): in order
         8,997 delivered, last success 3 s ago
       logs (loki): not reachable for now, is tried again by itself
-        100 delivered
+        1,307 meant for it = 100 delivered + 1,200 waiting + 7 expired
         last error: connection refused by loki.example.com
         waiting: 1,200 records (244.1 KiB), the oldest for 3 h; 100 a second, done in about 12 s
         next try in 2 min; `ccotel retry logs` now
@@ -113,4 +123,18 @@ fn a_backends_words_cannot_steer_the_terminal() {
     let screen = draw(&status, None, now());
     assert!(!screen.contains(|letter: char| letter.is_control() && letter != '\n'), "{screen}");
     assert!(screen.contains("    last error: 500 ?]0;title??Warnings?\n"), "{screen}");
+}
+
+#[test]
+fn an_agent_of_before_tells_less_and_books_that_do_not_add_up_are_not_hidden() {
+    let mut status = running();
+    status.records = Some(RecordCounts { received: 5, duplicate: 1, ..RecordCounts::default() });
+    let screen = draw(&status, None, now());
+    assert!(screen.contains("5 received, 1 sent twice by Claude Code"), "{screen}");
+    status.destinations = vec![json!({"name": "d", "type": "loki", "meant": 5, "delivered": 4})];
+    let screen = draw(&status, None, now());
+    assert!(
+        screen.contains("5 meant for it, but these do not add up to it: 4 delivered"),
+        "{screen}"
+    );
 }
