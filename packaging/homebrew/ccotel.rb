@@ -36,8 +36,8 @@ class Ccotel < Formula
   end
 
   test do
-    ENV["CCOTEL_CONFIG_DIR"] = testpath/"config"
-    ENV["CCOTEL_DATA_DIR"] = testpath/"data"
+    ENV["CCOTEL_CONFIG_DIR"] = (testpath/"config").to_s
+    ENV["CCOTEL_DATA_DIR"] = (testpath/"data").to_s
     port = free_port
     (testpath/"config/config.toml").write "[agent]\nlisten = [\"127.0.0.1:#{port}\"]\n"
 

@@ -13,6 +13,7 @@ use crate::agent::{VERSION, files, holder, spawn, worker};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::paths::Paths;
+use crate::service::systemd;
 
 mod logs;
 
@@ -122,6 +123,9 @@ fn start(paths: &Paths) -> anyhow::Result<Exit> {
 }
 
 fn stop(paths: &Paths, stay: bool) -> anyhow::Result<Exit> {
+    if stay && Identity::read(paths)?.is_some_and(|agent| agent.socket_unit) {
+        systemd::stop_socket();
+    }
     let stopped = if manage::stop(paths, stay)? { "agent stopped" } else { "no agent runs" };
     tell(&if stay {
         format!("{stopped}; none starts until `ccotel agent start`, and sessions are not counted")

@@ -71,6 +71,10 @@ pub enum Part {
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
+    if rustix::process::geteuid().is_root() && std::env::var_os("SUDO_USER").is_some() {
+        eprintln!("ccotel: setup changes one user's own files; run it as yourself, without sudo");
+        return Ok(Exit::Usage);
+    }
     if args.print_managed_settings {
         return Ok(print_managed_settings(&paths));
     }

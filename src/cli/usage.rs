@@ -93,7 +93,8 @@ fn name(arg: &str) -> String {
 fn suggested(error: &Error) -> Option<String> {
     let kinds =
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    let meant = kinds.into_iter().find_map(|kind| list(error, kind).into_iter().next())?;
+    // clap lists what is most alike last.
+    let meant = kinds.into_iter().find_map(|kind| list(error, kind).pop())?;
     Some(format!("`{meant}`"))
 }
 

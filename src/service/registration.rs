@@ -120,7 +120,7 @@ fn program_of_unit(text: &str) -> Option<PathBuf> {
         }
         None => line.split_whitespace().next()?.to_owned(),
     };
-    Some(PathBuf::from(word.replace("%%", "%").replace("$$", "$")))
+    Some(PathBuf::from(word.replace("%%", "%")))
 }
 
 /// The first string of `ProgramArguments`.

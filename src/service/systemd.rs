@@ -90,10 +90,10 @@ pub fn stop_socket() {
 }
 
 fn service_text(service: &Service<'_>) -> String {
-    let program = quoted(&service.program.to_string_lossy(), true);
+    let program = quoted(&service.program.to_string_lossy());
     let mut text = SERVICE_TEXT.replace(PROGRAM, &program);
     for (name, value) in moved_directories(service.paths) {
-        let line = format!("Environment={}", quoted(&format!("{name}={value}"), false));
+        let line = format!("Environment={}", quoted(&format!("{name}={value}")));
         text = text.replace("[Service]\n", &format!("[Service]\n{line}\n"));
     }
     text
@@ -111,10 +111,9 @@ fn socket_text(service: &Service<'_>) -> String {
     text.replace(CONTROL, &control.to_string_lossy().replace('%', "%%"))
 }
 
-/// As one word of a unit file; `$` is special only in commands.
-fn quoted(text: &str, command: bool) -> String {
+/// As one word of a unit file; `$` is special only in what comes after a command's path.
+fn quoted(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
-    let text = if command { text.replace('$', "$$") } else { text };
     if text.contains(|letter: char| letter.is_whitespace() || letter == '\'') || text.contains('\\')
     {
         return format!("\"{text}\"");

@@ -226,7 +226,7 @@ fn binary() -> PathBuf {
     }
 }
 
-fn point_at(command: &mut Command, api: &MockApi) {
+pub fn point_at(command: &mut Command, api: &MockApi) {
     command
         .env("ANTHROPIC_BASE_URL", api.url())
         .env("ANTHROPIC_API_KEY", API_KEY)

@@ -16,6 +16,18 @@ use crate::harness::terminal::Terminal;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// Notes what it is asked to do, and links as the real one does; no manager runs the agent here.
+pub const SYSTEMCTL: &str = r#"#!/bin/sh
+units="$HOME/.config/systemd/user"
+echo "$*" >>"$XDG_RUNTIME_DIR/systemctl.calls"
+case "$*" in
+  *enable\ --now*)
+    for unit; do :; done
+    mkdir -p "$units/default.target.wants"
+    ln -sf "../$unit" "$units/default.target.wants/$unit" ;;
+esac
+"#;
+
 /// The agent is stopped, and everything deleted, when dropped.
 pub struct Home {
     root: tempfile::TempDir,

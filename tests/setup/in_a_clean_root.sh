@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The deb, in a root of its own: this machine's, with everything that is written kept apart from it.
 #
-#   unshare -m bash in_a_clean_root.sh FIRST.deb NEXT.deb STAND_IN
+#   unshare -mp --fork --kill-child bash in_a_clean_root.sh FIRST.deb NEXT.deb STAND_IN
 #
 # Installs, has an ordinary user set it up and type `claude` in each shell, upgrades, removes, and
 # purges; says what is left that should not be.
@@ -19,7 +19,9 @@ if [ "${IN_ROOT-}" != 1 ]; then
   mount -t tmpfs -o mode=755 tmpfs "$work"
   mkdir "$work/upper" "$work/work" "$work/root"
   mount -t overlay overlay -o "lowerdir=/,upperdir=$work/upper,workdir=$work/work" "$work/root"
-  for directory in /proc /dev /dev/pts; do mount --bind "$directory" "$work/root$directory"; done
+  for directory in /dev /dev/pts; do mount --bind "$directory" "$work/root$directory"; done
+  # Of the processes in here alone, all of which end with this one.
+  mount -t proc proc "$work/root/proc"
   mount -t tmpfs -o mode=1777 tmpfs "$work/root/tmp"
   mkdir "$work/root/tmp/given" && mount --bind "$work/upper" "$work/root/mnt"
   cp "$first" "$work/root/tmp/given/first.deb"
@@ -39,16 +41,18 @@ shells=(bash zsh fish)
 # With nothing of this machine's user; PATH as a login has it.
 as_user() {
   runuser -u ordinary -- env -i HOME="$home" USER=ordinary SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 \
-    PATH=/usr/local/bin:/usr/bin:/bin "$@"
+    PATH=/usr/local/bin:/usr/bin:/bin HISTFILE=/dev/null fish_history= "$@"
 }
 
 # What a shell on a terminal says to a typed line.
 typed() {
-  printf '%s\nexit\n' "$2" | as_user script -qec "$1 -i" /dev/null | tr -d '\r'
+  printf '%s\nexit 0\n' "$2" | as_user script -qec "$1 -i" /dev/null | tr -d '\r'
 }
 
+# But for what fish writes whenever it likes.
 state_of_home() {
-  (cd "$home" && find . -printf '%p %M %u %l\n' && find . -type f -exec sha256sum {} +) | sort
+  (cd "$home" && find . -printf '%p %M %u %l\n' && find . -type f -exec sha256sum {} +) |
+    grep -v -e ' \?\./\.local/share/fish' -e ' \?\./\.cache' -e 'fish_variables' | sort
 }
 
 # Written since the root was made, but for the books of dpkg and the system.
@@ -78,6 +82,8 @@ every_shell_says() {
 useradd --create-home --shell /bin/bash ordinary
 as_user mkdir -p "$home/.config/fish" "$home/.config/Code/User" "$home/.claude"
 as_user touch "$home/.zshrc"
+# Shells make files of their own when they are first started.
+for shell in "${shells[@]}"; do typed "$shell" true >/dev/null; done
 state_of_root >/tmp/root.before
 state_of_home >/tmp/home.before
 
@@ -111,7 +117,7 @@ dpkg -i "$next" >/dev/null
 requests 6
 as_user ccotel uninstall
 dpkg -r ccotel >/dev/null
-state_of_home | grep -v ' \?\./\.local\|\./\.config/ccotel' | diff <(grep -v '\./\.local' /tmp/home.before) - ||
+state_of_home | grep -v -e '\./\.local' -e '\./\.config/ccotel' | diff <(grep -v '\./\.local' /tmp/home.before) - ||
   fail "the home is not as before"
 [ -e "$home/.local/share/ccotel/queue.db" ] || fail "the data are gone"
 every_shell_says plain

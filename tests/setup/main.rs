@@ -10,6 +10,7 @@ mod home;
 mod hooks;
 mod lints;
 mod package;
+mod real;
 mod service;
 mod sockets;
 mod stand_in;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         service::cases(),
         sockets::cases(),
         wrapped::cases(),
+        real::cases(),
         package::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
 
@@ -106,7 +107,7 @@ fn installer() -> Result<()> {
 
 /// Manual pages and completions, where `Cargo.toml` lists them.
 fn files() -> Result<()> {
-    static MADE: std::sync::Mutex<bool> = std::sync::Mutex::new(false);
+    static MADE: Mutex<bool> = Mutex::new(false);
     let mut made = MADE.lock().map_err(|_| anyhow::anyhow!("they could not be made before"))?;
     if !*made {
         let mut command = Command::new(root().join("packaging/files.sh"));
@@ -118,6 +119,9 @@ fn files() -> Result<()> {
 
 /// The package of the binary that was built with the tests.
 fn package(into: &Path, version: &str) -> Result<PathBuf> {
+    // It works in one directory of the checkout.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().map_err(|_| anyhow::anyhow!("another one failed"))?;
     files()?;
     let file = into.join(format!("ccotel_{version}.deb"));
     let mut command = Command::new(Program::CargoDeb.find().context("it was there")?);
@@ -131,7 +135,9 @@ fn deb() -> Result<()> {
     let work = tempfile::tempdir()?;
     let (first, next) = (package(work.path(), "0.1.0-1")?, package(work.path(), "0.1.0-2")?);
     let mut command = Command::new("unshare");
-    command.args(["-m", "bash"]).arg(root().join("tests/setup/in_a_clean_root.sh"));
+    command
+        .args(["-mp", "--fork", "--kill-child", "bash"])
+        .arg(root().join("tests/setup/in_a_clean_root.sh"));
     let output = succeeded(command.arg(first).arg(next).arg(std::env::current_exe()?))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(said.trim_end().ends_with("== done"), "{said}");

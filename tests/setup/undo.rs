@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::harness::cases::Case;
-use crate::home::Home;
+use crate::home::{self, Home};
 
 const VSCODE: &str = ".config/Code/User/settings.json";
 const CURSOR: &str = ".config/Cursor/User/settings.json";
@@ -47,21 +47,9 @@ fn lived_in() -> Result<Home> {
     std::fs::create_dir_all(home.home(CURSOR).parent().unwrap_or(&home.home("")))?;
     home.write(CLAUDE, "{\n  \"model\": \"opus\"\n}\n")?;
     std::fs::create_dir_all(home.home(".config/Claude"))?;
-    home.executable("systemctl", SYSTEMCTL)?;
+    home.executable("systemctl", home::SYSTEMCTL)?;
     Ok(home)
 }
-
-/// As far as files go: links that enable, and a note of each call. No manager runs the agent here.
-const SYSTEMCTL: &str = r#"#!/bin/sh
-units="$HOME/.config/systemd/user"
-echo "$*" >>"$XDG_RUNTIME_DIR/systemctl.calls"
-case "$*" in
-  *enable\ --now*)
-    for unit; do :; done
-    mkdir -p "$units/default.target.wants"
-    ln -sf "../$unit" "$units/default.target.wants/$unit" ;;
-esac
-"#;
 
 fn setup_and_purge_leave_the_home_as_it_was() -> Result<()> {
     let home = lived_in()?;
