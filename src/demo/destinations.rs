@@ -180,10 +180,9 @@ pub fn words(status: &DestinationStatus) -> Vec<String> {
     if *compacted > 0 {
         words[0] = format!("{name}: {delivered} records delivered");
         words.push(format!(
-            "{name} takes no samples that are older than an hour, as Prometheus does not unless it is \
-             told to: {compacted} were compacted into a step within the last hour. Totals are exact; \
-             charts over time are not. Give it `storage.tsdb.out_of_order_time_window: 15d` for all of \
-             it at its own time"
+            "{name} takes no samples that are this old, as Prometheus does not unless it is told to: \
+             {compacted} were compacted into a step within the last hour. Totals are exact, charts over \
+             time are not; `storage.tsdb.out_of_order_time_window: 15d` makes it take all at its own time"
         ));
     }
     let why = status.last_error.as_deref().unwrap_or_default();

@@ -15,8 +15,9 @@ use crate::harness::sandbox::{PROJECT, Sandbox, TEAM};
 use crate::harness::script::{ToolRuns, Truth};
 use crate::harness::{scenario, totals};
 
-/// What the script writes and edits, counted by hand.
-const LINES: (f64, f64) = (3.0, 1.0);
+/// What the script writes and edits, counted by hand as Claude Code counts: what follows the last end of
+/// line is a line, too.
+const LINES: (f64, f64) = (4.0, 1.0);
 
 /// No test takes as long.
 const SINCE: &str = "1d";
