@@ -3,7 +3,7 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl` | `CCOTEL_DATA_DIR` |
+//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/` | `CCOTEL_DATA_DIR` |
 //! | runtime | `control.sock`, `open.html` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
@@ -148,6 +148,11 @@ impl Paths {
     /// Where `claude` is a link to us, if `setup` was asked for a shim.
     pub fn shims_dir(&self) -> PathBuf {
         self.data_dir.join("shims")
+    }
+
+    /// What `setup` has changed, and what `uninstall` needs to undo it.
+    pub fn setup_journal(&self) -> PathBuf {
+        self.data_dir.join("setup.json")
     }
 
     /// What went wrong at launches: shown by `status`, `tags` and `doctor`.

@@ -23,6 +23,8 @@ const WRONG: &[(&[&str], i32, &str)] = &[
     (&["status", "--jso"], 2, "did you mean `--json`?"),
     (&["status", "--watch"], 2, "--watch draws on a terminal; use `ccotel status --json`"),
     (&["status", "--watch", "--json"], 2, "--watch cannot be given together with --json"),
+    (&["top"], 2, "top draws on a terminal; `ccotel top --json` prints a snapshot"),
+    (&["top", "--jsn"], 2, "`ccotel top` takes no option `--jsn`; did you mean `--json`?"),
     (&["report", "--since"], 2, "--since needs a value; see `ccotel report --help`"),
     (&["report", "--since", "yesterdy"], 2, "`yesterdy` is not a time: give a day (2026-11-14)"),
     (&["report", "--since", "2026-13-01"], 2, "`2026-13-01` is not a time"),
@@ -129,7 +131,9 @@ fn without_an_agent_what_can_be_said_is_said() {
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let house = House::new();
-    for arguments in ["report", "report --json", "status", "tags", "config show", "--help"] {
+    for arguments in
+        ["report", "report --json", "status", "top --json", "tags", "config show", "--help"]
+    {
         // The shell's pipe is closed before anything is written to it.
         let script = format!("({} {arguments}; echo $? >&2) | true", house::CCOTEL);
         let output = house.command("sh").arg("-c").arg(script).output().unwrap();

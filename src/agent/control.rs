@@ -44,6 +44,8 @@ pub enum Request {
     Page,
     /// Try one destination, or all, now.
     Retry { name: Option<String> },
+    /// The key that ids are hashed with at the level `minimal`, in base64, for an import.
+    InstallKey,
     /// Requests in quarantine, above this id.
     QuarantineList { after: i64 },
     /// A part of one request's body.

@@ -22,6 +22,9 @@ use crate::paths::Paths;
 /// How long somebody else's start is waited for.
 const START_WAIT: Duration = Duration::from_secs(2);
 
+/// How long a socket unit's agent may take to come.
+const WAKE_WAIT: Duration = Duration::from_millis(750);
+
 /// Where Claude Code sends to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -104,7 +107,20 @@ pub fn ensure(paths: &Paths, config: &Config) -> Result<Endpoint, EnsureError> {
             None => Ok(None),
         }
     });
-    found?.ok_or(EnsureError::TimedOut)
+    match found {
+        Err(EnsureError::Bind(taken @ BindError::ControlTaken(_))) => woken(paths, taken),
+        found => found?.ok_or(EnsureError::TimedOut),
+    }
+}
+
+/// Somebody listens on the control socket, and no agent holds the lock: if it is a socket unit, the
+/// question has woken our agent, which is here in a moment.
+fn woken(paths: &Paths, taken: BindError) -> Result<Endpoint, EnsureError> {
+    let found = lock::wait_for(WAKE_WAIT, || match running(paths)? {
+        Some(identity) => endpoint(paths, &identity).map(Some),
+        None => Ok(None),
+    });
+    found?.ok_or(EnsureError::Bind(taken))
 }
 
 /// Who runs, if somebody does; an agent that is just being started does not yet.

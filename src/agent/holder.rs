@@ -56,6 +56,14 @@ pub enum NotStarted {
     AlreadyRuns { pid: Option<u32> },
 }
 
+/// Sleeps while another agent runs here.
+pub fn wait_for_turn(paths: &Paths) -> anyhow::Result<()> {
+    while lock::is_held(&paths.agent_lock())? {
+        lock::wait_until_free(&paths.agent_lock())?;
+    }
+    Ok(())
+}
+
 /// Runs until it is told to stop. `detached`: started by `agent spawn`, with nobody at a terminal.
 pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Result<()> {
     let signals = Signals::listen().context("cannot listen for signals")?;
@@ -63,8 +71,9 @@ pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Resu
         // Fails only if this is a session leader already, as after a hand-over.
         let _ = rustix::process::setsid();
     }
-    let (lock, sockets, exe) = take_over(paths, listen)?;
+    let Taken { lock, sockets, exe, socket_unit } = take_over(paths, listen)?;
     let mut identity = Identity::new(exe, sockets.addresses(), sockets.control_path(paths));
+    identity.socket_unit = socket_unit;
     identity.pid = Some(std::process::id());
     identity.write(paths)?;
     if !detached {
@@ -76,8 +85,16 @@ pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Resu
     holder.keep_running()
 }
 
+/// What a holder begins with.
+struct Taken {
+    lock: File,
+    sockets: Sockets,
+    exe: PathBuf,
+    socket_unit: bool,
+}
+
 /// Lock and sockets: those that came with the process, or new ones.
-fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sockets, PathBuf)> {
+fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<Taken> {
     let inherited = sockets::inherit().context("cannot use the sockets that were passed")?;
     let exe = spawn::own_exe().context("cannot tell which binary this is")?;
     if let (Some(lock), Some(control)) = (inherited_lock(paths), &inherited.control) {
@@ -89,8 +106,11 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
         let lost = !sockets::path_of(control).is_some_and(|path| path.exists());
         let control = if lost { None } else { inherited.control };
         let control = control.map_or_else(|| sockets::bind_control(paths), Ok)?;
-        return Ok((lock, Sockets { otlp, control }, exe));
+        // The holder before this one has said so.
+        let socket_unit = Identity::read(paths)?.is_some_and(|before| before.socket_unit);
+        return Ok(Taken { lock, sockets: Sockets { otlp, control }, exe, socket_unit });
     }
+    let socket_unit = inherited.control.is_some();
     files::private_dir(&paths.data_dir)?;
     let start_lock = lock::take(&paths.start_lock(), START_WAIT)?;
     let lock = if lock::is_held(&paths.agent_lock())? {
@@ -107,7 +127,7 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<(File, Sock
     identity::token_or_new(paths)?;
     let sockets = sockets::bind(paths, listen, inherited)?;
     drop(start_lock);
-    Ok((lock, sockets, exe))
+    Ok(Taken { lock, sockets, exe, socket_unit })
 }
 
 /// Standard input, if it is `agent.lock` and the lock is ours.
@@ -249,7 +269,10 @@ impl Holder<'_> {
     }
 
     fn end(&mut self) -> anyhow::Result<()> {
-        files::remove(&self.paths.control_socket())?;
+        // A socket unit's socket starts the next agent.
+        if !self.identity.socket_unit {
+            files::remove(&self.paths.control_socket())?;
+        }
         files::remove(&self.paths.agent_json())?;
         Ok(())
     }

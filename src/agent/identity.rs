@@ -30,6 +30,9 @@ pub struct Identity {
     pub host: String,
     /// The holder. `None` while it starts or hands over: it cannot take signals then.
     pub pid: Option<u32>,
+    /// A socket unit owns the sockets: they stay when the agent ends.
+    #[serde(default)]
+    pub socket_unit: bool,
     /// How often the worker had to be started again, and why the last time.
     #[serde(default)]
     pub restarts: u64,
@@ -57,6 +60,7 @@ impl Identity {
             started: jiff::Timestamp::now(),
             host: host(),
             pid: None,
+            socket_unit: false,
             restarts: 0,
             last_death: None,
         }

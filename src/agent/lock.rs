@@ -39,6 +39,11 @@ pub fn take(path: &Path, wait: Duration) -> Result<Option<File>, FileError> {
     wait_for(wait, || try_take(path))
 }
 
+/// Sleeps until nobody holds the lock; whoever asks again may find it taken anew.
+pub fn wait_until_free(path: &Path) -> Result<(), FileError> {
+    files::open_private(path)?.lock_shared().map_err(at("lock", path))
+}
+
 /// Asks until there is an answer or the time is over.
 pub fn wait_for<T, E>(
     wait: Duration,

@@ -91,7 +91,9 @@ pub fn stop(paths: &Paths, stay: bool) -> anyhow::Result<bool> {
     let identity = ready(paths)?;
     ask_or_signal(paths, &identity, Request::Stop, Signal::TERM)?;
     let ended = lock::wait_for(STOP_WAIT, || {
-        lock::is_held(&paths.agent_lock()).map(|held| (!held).then_some(()))
+        // One that waits for its turn (`agent run --wait`) has taken over by now.
+        let next = Identity::read(paths)?.is_some_and(|next| next.started != identity.started);
+        anyhow::Ok((next || !lock::is_held(&paths.agent_lock())?).then_some(()))
     })?;
     ended.context("the agent does not end; `ccotel agent logs` says what it waits for")?;
     Ok(true)

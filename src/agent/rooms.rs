@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -168,6 +170,11 @@ impl Rooms {
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
         self.deliver.apply(&config.destinations).await;
+    }
+
+    /// For an import: with it, ids at `minimal` are the same there as in events.
+    pub fn install_key_base64(&self) -> String {
+        BASE64.encode(self.install_key)
     }
 
     /// Resolves when the database has become a new install: what knows the old id has to start anew.

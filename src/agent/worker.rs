@@ -264,6 +264,7 @@ impl Worker {
                 Ok(what) => done(&what),
                 Err(what) => Answer::Failed { what },
             },
+            Request::InstallKey => Answer::Body { base64: self.rooms.install_key_base64() },
             Request::QuarantineList { after } => or_failed(self.rooms.quarantine_list(after).await),
             Request::QuarantineBody { id, offset } => {
                 or_failed(self.rooms.quarantine_body(id, offset).await)

@@ -27,6 +27,9 @@ pub struct Args {
 pub enum Command {
     /// Run the agent in the foreground (for systemd, launchd, or to watch it)
     Run {
+        /// Where an agent runs already, wait, and take over when it ends
+        #[arg(long)]
+        wait: bool,
         #[arg(long, hide = true)]
         detached: bool,
     },
@@ -60,7 +63,9 @@ pub fn of_agents_process(arguments: &[OsString]) -> Option<Args> {
     let words: Vec<_> = arguments.iter().skip(1).map(|word| word.to_str()).collect();
     let command = match words.as_slice() {
         [Some("agent"), Some("spawn")] => Command::Spawn { restart: false },
-        [Some("agent"), Some("run"), Some("--detached")] => Command::Run { detached: true },
+        [Some("agent"), Some("run"), Some("--detached")] => {
+            Command::Run { wait: false, detached: true }
+        }
         [Some("agent"), Some("worker")] => Command::Worker,
         _ => return None,
     };
@@ -74,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let paths = Paths::from_env()?;
     match &args.command {
-        Command::Run { detached } => run_holder(&paths, *detached),
+        Command::Run { wait, detached } => run_holder(&paths, *wait, *detached),
         Command::Worker => Ok(worker::run(&paths)),
         Command::Start => start(&paths),
         Command::Stop { stay } => stop(&paths, *stay),
@@ -84,7 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn run_holder(paths: &Paths, detached: bool) -> anyhow::Result<Exit> {
+fn run_holder(paths: &Paths, wait: bool, detached: bool) -> anyhow::Result<Exit> {
     if detached {
         holder::run(paths, &[], true)?;
         return Ok(Exit::Done);
@@ -92,7 +97,13 @@ fn run_holder(paths: &Paths, detached: bool) -> anyhow::Result<Exit> {
     if std::io::stderr().is_terminal() {
         // Typed by somebody: that is as good as `agent start`.
         files::remove(&paths.stay_file())?;
-    } else if paths.stay_file().exists() {
+    }
+    // Before anything is taken over: sockets that came with this process come only once. Who loses a
+    // race for the lock after that is started again by its service manager.
+    if wait {
+        holder::wait_for_turn(paths)?;
+    }
+    if paths.stay_file().exists() {
         tell("stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it again");
         return Ok(Exit::Done);
     }

@@ -14,16 +14,24 @@ use crate::exit::Exit;
 
 pub mod agent;
 pub mod claude;
+pub mod completions;
 pub mod config;
 pub mod connect;
 pub mod demo;
 pub mod disconnect;
+pub mod import;
+pub mod init;
+pub mod man;
 pub mod open;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
+pub mod service;
+pub mod setup;
 pub mod status;
 pub mod tags;
+pub mod top;
+pub mod uninstall;
 mod usage;
 
 /// Claude Code, counted: what it costs and does, by project and team
@@ -56,6 +64,14 @@ pub enum Command {
     Wrap(claude::WrapArgs),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
+    /// Set everything up: shell, service, editors, destinations; shows each change first
+    Setup(Box<setup::Args>),
+    /// Undo what `setup` has done; --purge removes the data as well
+    Uninstall(uninstall::Args),
+    /// The agent as a service of systemd or launchd
+    Service(service::Args),
+    /// The shell hook: from then on `claude` is `ccotel claude`
+    Init(init::Args),
     /// What runs, what arrived, what is waiting, and what went wrong
     Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
@@ -64,6 +80,10 @@ pub enum Command {
     Demo(demo::Args),
     /// The local page: cost, sessions, tools, models and health, in the browser
     Open(open::Args),
+    /// Take in past usage, from the transcripts that Claude Code keeps
+    Import(import::Args),
+    /// Sessions as they run: what they do, and what it costs
+    Top(top::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -76,6 +96,10 @@ pub enum Command {
     Retry(retry::Args),
     /// What a backend refused for good: look at it, send it again, keep it, or let go of it
     Quarantine(quarantine::Args),
+    /// The words that a shell completes, to be put where it looks for them
+    Completions(completions::Args),
+    /// The manual pages, in roff
+    Man(man::Args),
 }
 
 /// Parses and runs; prints errors. Called with the process's own arguments.
@@ -114,16 +138,24 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Claude(args) => Ok(claude::run(args)),
         Command::Wrap(args) => claude::run_wrap(args),
         Command::Agent(args) => agent::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Setup(args) => setup::run(args),
+        Command::Uninstall(args) => uninstall::run(args),
+        Command::Service(args) => service::run(args),
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
         Command::Demo(args) => demo::run(args, cli.no_color),
         Command::Open(args) => open::run(args),
+        Command::Import(args) => import::run(args, cli.no_color),
+        Command::Top(args) => top::run(args, cli.no_color),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),
         Command::Disconnect(args) => disconnect::run(args),
         Command::Retry(args) => retry::run(args),
         Command::Quarantine(args) => quarantine::run(args),
+        Command::Completions(args) => Ok(completions::run(args)),
+        Command::Man(args) => man::run(args),
     }
 }
 

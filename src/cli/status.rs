@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::launch::problems;
 use crate::paths::Paths;
 
-mod screen;
+pub mod screen;
 
 /// How often `--watch` draws.
 const REDRAW_PERIOD: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ fn watch(paths: &Paths) -> anyhow::Result<Exit> {
 }
 
 /// From the agent if one answers, else from the files.
-fn gather(paths: &Paths) -> Status {
+pub fn gather(paths: &Paths) -> Status {
     let mut status = match ensure::running(paths) {
         Ok(Some(identity)) => ask(paths, &identity),
         Ok(None) => Status::on_disk(paths),

@@ -32,6 +32,11 @@ impl ConfigFile {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(io_error("read", path)(error)),
         };
+        Self::of_text(path, &text)
+    }
+
+    /// The file, if this were its text.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, EditError> {
         let document = text.parse().map_err(|error: toml_edit::TomlError| EditError::NotToml {
             path: path.to_owned(),
             message: error.to_string().trim_end().to_owned(),

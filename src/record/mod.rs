@@ -27,6 +27,7 @@ mod values;
 
 use std::sync::Arc;
 
+pub use origin::tags as tag_labels;
 pub use recorder::{Recorded, Recorder, Settings};
 pub use tighten::{tighten_event, tighten_labels, tighten_spans};
 

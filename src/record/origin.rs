@@ -144,7 +144,7 @@ pub fn is_tag(attribute: &KeyValue) -> bool {
 
 /// Tags as labels: the first of a name wins; `team` and `project` go before others if there are too
 /// many.
-fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
+pub fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
     let mut labels: Labels = Vec::new();
     for (key, value) in tags {
         let name = names::label_name(key);

@@ -15,6 +15,7 @@ pub mod history;
 mod ids;
 pub mod json;
 pub mod latency;
+pub mod live;
 pub mod models;
 pub mod prompts;
 pub mod question;

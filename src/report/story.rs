@@ -1,6 +1,8 @@
 //! The story of one session: everything that is known of it, in order of time.
 
-use rusqlite::{Row, params};
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::facets::Facets;
 use super::history::file::{HistoryFile, Lookup, Origin};
@@ -39,6 +41,7 @@ pub enum What {
     Request(Request),
     Error {
         model: Option<String>,
+        query_source: Option<String>,
         class: Option<String>,
         status_code: Option<i64>,
         attempt: Option<i64>,
@@ -86,11 +89,37 @@ pub fn story(history: &History, session_id: &str) -> Result<Option<Story>, Histo
     for file in history.files() {
         Teller::new(file)?.tell(session_id, &mut entries)?;
     }
-    // What happened in one millisecond is told in the order it is caused.
-    entries.sort_by_key(|entry| (entry.time_ms, entry.what.rank()));
+    sort(&mut entries);
     let left_out = entries.len().saturating_sub(ENTRIES_MAX);
     entries.drain(..left_out);
     Ok(Some(Story { session, entries, left_out }))
+}
+
+/// What happened since a moment, by session: what a live view looks at again and again.
+pub fn since(
+    history: &History,
+    first_ms: i64,
+) -> Result<HashMap<String, Vec<Entry>>, HistoryError> {
+    let mut by_session: HashMap<String, Vec<Entry>> = HashMap::new();
+    for file in history.files() {
+        let mut ids = file.sessions()?;
+        let span = Span { session: None, first_ms, last_ms: i64::MAX };
+        let (mut teller, mut rows) = (Teller::new(file)?, Vec::new());
+        teller.told(span, &mut rows).map_err(|error| file.error(&error))?;
+        for (session, entry) in rows {
+            let id = ids.value(session).map_err(|error| file.error(&error))?;
+            by_session.entry(id.unwrap_or_default()).or_default().push(entry);
+        }
+    }
+    for entries in by_session.values_mut() {
+        sort(entries);
+    }
+    Ok(by_session)
+}
+
+/// What happened in one millisecond is told in the order it is caused.
+fn sort(entries: &mut [Entry]) {
+    entries.sort_by_key(|entry| (entry.time_ms, entry.what.rank()));
 }
 
 impl What {
@@ -103,6 +132,14 @@ impl What {
             Self::Tool { .. } => 4,
         }
     }
+}
+
+/// Which rows: of one session, or of all.
+#[derive(Clone, Copy)]
+struct Span {
+    session: Option<i64>,
+    first_ms: i64,
+    last_ms: i64,
 }
 
 /// Reads the rows of a session from one file.
@@ -119,17 +156,24 @@ impl<'h> Teller<'h> {
 
     fn tell(mut self, session_id: &str, entries: &mut Vec<Entry>) -> Result<(), HistoryError> {
         let file = self.file;
-        self.told(session_id, entries).map_err(|error| file.error(&error))
+        let found = file.checked(|connection| {
+            connection
+                .prepare_cached("SELECT id, first_ms, last_ms FROM session WHERE session_id = ?")?
+                .query_row([session_id], |row| {
+                    let session = Some(row.get(0)?);
+                    Ok(Span { session, first_ms: row.get(1)?, last_ms: row.get(2)? })
+                })
+                .optional()
+        })?;
+        let Some(span) = found else { return Ok(()) };
+        let mut rows = Vec::new();
+        self.told(span, &mut rows).map_err(|error| file.error(&error))?;
+        entries.extend(rows.into_iter().map(|(_, entry)| entry));
+        Ok(())
     }
 
-    fn told(&mut self, session_id: &str, entries: &mut Vec<Entry>) -> rusqlite::Result<()> {
-        let mut known = self
-            .file
-            .connection()
-            .prepare("SELECT id, first_ms, last_ms FROM session WHERE session_id = ?")?;
-        let mut known = known.query([session_id])?;
-        let Some(row) = known.next()? else { return Ok(()) };
-        let span = (row.get(0)?, row.get(1)?, row.get(2)?);
+    /// Each row with its session's number in this file.
+    fn told(&mut self, span: Span, entries: &mut Vec<(i64, Entry)>) -> rusqlite::Result<()> {
         self.rows("prompt", "length, command_id", span, entries, Self::prompt)?;
         self.rows(
             "request",
@@ -151,23 +195,24 @@ impl<'h> Teller<'h> {
         &mut self,
         table: &str,
         columns: &str,
-        (session, first_ms, last_ms): (i64, i64, i64),
-        entries: &mut Vec<Entry>,
+        span: Span,
+        entries: &mut Vec<(i64, Entry)>,
         what: fn(&mut Self, i64, &Row<'_>) -> rusqlite::Result<What>,
     ) -> rusqlite::Result<()> {
         let mut query = self.file.connection().prepare(&format!(
-            "SELECT time_ms, prompt_id, facet_id, {columns} FROM {table}
-             WHERE time_ms BETWEEN ? AND ? AND session_id = ?"
+            "SELECT time_ms, prompt_id, facet_id, {columns}, session_id FROM {table}
+             WHERE time_ms BETWEEN ?1 AND ?2 AND (?3 IS NULL OR session_id = ?3)"
         ))?;
-        let mut rows = query.query(params![first_ms, last_ms, session])?;
+        let mut rows = query.query(params![span.first_ms, span.last_ms, span.session])?;
         while let Some(row) = rows.next()? {
             let prompt_id: Option<PromptId> = row.get(1)?;
-            entries.push(Entry {
+            let entry = Entry {
                 time_ms: row.get(0)?,
                 prompt_id: prompt_id.map(|id| id.to_string()),
                 imported: self.file.origin() == Origin::Imported,
                 what: what(self, row.get(2)?, row)?,
-            });
+            };
+            entries.push((row.get("session_id")?, entry));
         }
         Ok(())
     }
@@ -203,8 +248,11 @@ impl<'h> Teller<'h> {
     }
 
     fn error(&mut self, facet: i64, row: &Row<'_>) -> rusqlite::Result<What> {
+        let of_facet = self.facets.action(facet)?;
+        let (model, query_source) = (of_facet.model.clone(), of_facet.query_source.clone());
         Ok(What::Error {
-            model: self.facets.action(facet)?.model.clone(),
+            model,
+            query_source,
             class: self.text(row, 3)?,
             status_code: row.get(4)?,
             attempt: row.get(5)?,

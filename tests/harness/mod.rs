@@ -28,4 +28,5 @@ pub mod script;
 pub mod serving;
 pub mod terminal;
 pub mod totals;
+pub mod transcripts;
 pub mod victorialogs;

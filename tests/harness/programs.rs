@@ -18,6 +18,19 @@ pub enum Program {
     VictoriaLogs,
     /// `unshare -rm`: a file system of a test's own, without being root.
     MountNamespace,
+    Bash,
+    Zsh,
+    Fish,
+    FishIndent,
+    Shellcheck,
+    Shfmt,
+    Ruby,
+    SystemdAnalyze,
+    SystemdSocketActivate,
+    CargoDeb,
+    Lintian,
+    /// A root file system of a test's own, as root: `unshare -m`, an overlay, and `dpkg`.
+    CleanRoot,
 }
 
 impl Program {
@@ -33,12 +46,30 @@ impl Program {
             Self::Chromium => ("CCOTEL_TEST_CHROMIUM", "chromium"),
             Self::VictoriaLogs => ("CCOTEL_TEST_VICTORIALOGS", "victoria-logs"),
             Self::MountNamespace => ("CCOTEL_TEST_UNSHARE", "unshare"),
+            Self::Bash => ("CCOTEL_TEST_BASH", "bash"),
+            Self::Zsh => ("CCOTEL_TEST_ZSH", "zsh"),
+            Self::Fish => ("CCOTEL_TEST_FISH", "fish"),
+            Self::FishIndent => ("CCOTEL_TEST_FISH_INDENT", "fish_indent"),
+            Self::Shellcheck => ("CCOTEL_TEST_SHELLCHECK", "shellcheck"),
+            Self::Shfmt => ("CCOTEL_TEST_SHFMT", "shfmt"),
+            Self::Ruby => ("CCOTEL_TEST_RUBY", "ruby"),
+            Self::SystemdAnalyze => ("CCOTEL_TEST_SYSTEMD_ANALYZE", "systemd-analyze"),
+            Self::SystemdSocketActivate => {
+                ("CCOTEL_TEST_SYSTEMD_SOCKET_ACTIVATE", "systemd-socket-activate")
+            }
+            Self::CargoDeb => ("CCOTEL_TEST_CARGO_DEB", "cargo-deb"),
+            Self::Lintian => ("CCOTEL_TEST_LINTIAN", "lintian"),
+            Self::CleanRoot => ("CCOTEL_TEST_DPKG", "dpkg"),
         }
     }
 
     /// By its variable, which must then be right, or else from PATH.
     pub fn find(self) -> Option<PathBuf> {
-        self.find_file().filter(|file| self != Self::MountNamespace || may_unshare(file))
+        self.find_file().filter(|file| match self {
+            Self::MountNamespace => may_unshare(file),
+            Self::CleanRoot => may_overlay(),
+            _ => true,
+        })
     }
 
     fn find_file(self) -> Option<PathBuf> {
@@ -61,9 +92,21 @@ impl Program {
         let (variable, program) = self.names();
         match self {
             Self::MountNamespace => "needs `unshare -rm`, which is not there or not allowed".into(),
+            Self::CleanRoot => "needs root, dpkg and overlay mounts in `unshare -m`".into(),
             _ => format!("needs `{program}` on PATH or in {variable}"),
         }
     }
+}
+
+/// Needs root, and a kernel that has it.
+fn may_overlay() -> bool {
+    let script = "set -e; d=$(mktemp -d); trap 'umount -l \"$d\"; rmdir \"$d\"' EXIT; \
+                  mount -t tmpfs tmpfs \"$d\"; mkdir \"$d/u\" \"$d/w\" \"$d/r\"; \
+                  mount -t overlay overlay -o lowerdir=/,upperdir=\"$d/u\",workdir=\"$d/w\" \"$d/r\"; \
+                  umount \"$d/r\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Containers often forbid it.

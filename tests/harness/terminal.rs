@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use pty_process::Size;
 use pty_process::blocking::Pty;
+use rustix::process::Pid;
+use rustix::termios::{Termios, tcgetattr, tcgetpgrp};
 
 use super::{http, poll};
 
@@ -21,31 +23,87 @@ pub struct Terminal {
     child: Child,
     pty: Arc<Pty>,
     screen: Arc<Mutex<vt100::Parser>>,
+    written: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Terminal {
     pub fn start(command: Command) -> Result<Self> {
+        Self::start_sized(command, ROWS.get(), COLUMNS.get())
+    }
+
+    pub fn start_sized(command: Command, rows: u16, columns: u16) -> Result<Self> {
         let (pty, pts) = pty_process::blocking::open()?;
-        pty.resize(Size::new(ROWS.get(), COLUMNS.get()))?;
+        pty.resize(Size::new(rows, columns))?;
         let child = pty_process::blocking::Command::from(command)
             .spawn(pts)
             .context("starting a program in a terminal")?;
         let pty = Arc::new(pty);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
-        let (reader, shown) = (pty.clone(), screen.clone());
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            NonZero::new(rows).context("no rows")?,
+            NonZero::new(columns).context("no columns")?,
+            0,
+        )));
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (reader, shown, kept) = (pty.clone(), screen.clone(), written.clone());
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             // Linux answers EIO when the last program has left the terminal.
             while let Ok(count @ 1..) = (&*reader).read(&mut buffer) {
                 let mut screen = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 screen.process(&buffer[..count]);
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.extend_from_slice(&buffer[..count]);
             }
         });
-        Ok(Self { child, pty, screen })
+        Ok(Self { child, pty, screen, written })
     }
 
     pub fn screen(&self) -> String {
         self.screen.lock().unwrap_or_else(PoisonError::into_inner).screen().contents()
+    }
+
+    /// As a window that is dragged: the program is told by SIGWINCH.
+    pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.screen_mut().set_size(
+            NonZero::new(rows).context("no rows")?,
+            NonZero::new(columns).context("no columns")?,
+        );
+        Ok(self.pty.resize(Size::new(rows, columns))?)
+    }
+
+    /// The modes of its line: raw or cooked, echo, signals.
+    pub fn modes(&self) -> Result<Termios> {
+        Ok(tcgetattr(&*self.pty)?)
+    }
+
+    /// Whether the alternate screen is shown, and whether the cursor is hidden.
+    pub fn is_taken(&self) -> (bool, bool) {
+        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        (screen.screen().alternate_screen(), screen.screen().hide_cursor())
+    }
+
+    /// Whether any letter on it has a colour.
+    pub fn is_coloured(&self) -> bool {
+        let parser = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        let screen = parser.screen();
+        let (rows, columns) = screen.size();
+        let (rows, columns) = (rows.get(), columns.get());
+        let mut cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        cells.any(|(row, column)| {
+            screen.cell(row, column).is_some_and(|cell| cell.fgcolor() != vt100::Color::Default)
+        })
+    }
+
+    /// The group of processes that keys go to.
+    pub fn foreground(&self) -> Result<Pid> {
+        Ok(tcgetpgrp(&*self.pty)?)
+    }
+
+    /// Everything that was written to it, its control sequences included.
+    pub fn written(&self) -> String {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&written).into_owned()
     }
 
     pub fn type_text(&mut self, text: &str) -> Result<()> {

@@ -10,28 +10,28 @@ use crate::config::problem::printable;
 /// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Destination {
-    name: String,
-    r#type: String,
-    state: String,
-    backlog: Backlog,
-    delivered: u64,
-    expired: u64,
-    evicted: u64,
-    compacted: u64,
-    quarantined: u64,
-    quarantine_kept: Option<u64>,
-    last_success: Option<Timestamp>,
-    last_error: Option<serde_json::Value>,
-    next_try: Option<Timestamp>,
+pub struct Destination {
+    pub name: String,
+    pub r#type: String,
+    pub state: String,
+    pub backlog: Backlog,
+    pub delivered: u64,
+    pub expired: u64,
+    pub evicted: u64,
+    pub compacted: u64,
+    pub quarantined: u64,
+    pub quarantine_kept: Option<u64>,
+    pub last_success: Option<Timestamp>,
+    pub last_error: Option<serde_json::Value>,
+    pub next_try: Option<Timestamp>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Backlog {
-    records: u64,
-    bytes: u64,
-    oldest_seconds: f64,
+pub struct Backlog {
+    pub records: u64,
+    pub bytes: u64,
+    pub oldest_seconds: f64,
 }
 
 /// The whole screen. `before` is an earlier status, for the speed at which a backlog drains.
@@ -126,7 +126,7 @@ fn record_words(records: &RecordCounts) -> String {
     words.join("; ")
 }
 
-fn destinations(status: &Status) -> impl Iterator<Item = Destination> {
+pub fn destinations(status: &Status) -> impl Iterator<Item = Destination> {
     let values = status.destinations.iter();
     values.filter_map(|value| serde_json::from_value(value.clone()).ok())
 }
@@ -218,7 +218,7 @@ fn span(later: Timestamp, earlier: Timestamp) -> String {
 }
 
 /// Two units at most: `45 s`, `3 min`, `5 h 12 min`, `8 d 3 h`.
-fn seconds_words(seconds: f64) -> String {
+pub fn seconds_words(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]
     let seconds = seconds.max(0.0) as u64;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -235,7 +235,7 @@ fn seconds_words(seconds: f64) -> String {
 }
 
 /// `1,234,567`.
-fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -19,6 +19,7 @@ pub mod reader;
 pub mod schema;
 pub mod sink;
 pub mod sums;
+pub mod version;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Writes the dashboards from their source: `grafana/generate.py`, or with `--check` only compares.
+
+Needs nothing but Python. What it writes is committed, and `tests/boards` asserts that it is current.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from source.boards import chargeback, deep_dive, health, overview, roadmap, session, sessions
+from source.queries import LogQL, LogsQL
+
+HERE = Path(__file__).resolve().parent
+WITH_EVENTS = [overview, deep_dive, roadmap, sessions, session]
+WITHOUT_EVENTS = [chargeback, health]
+
+
+def files():
+    """Path below grafana/ → text."""
+    for module in WITHOUT_EVENTS:
+        board = module.board()
+        yield f"dashboards/{board.file}.json", board
+    for module in WITH_EVENTS:
+        for events, folder in ((LogQL(), "dashboards"), (LogsQL(), "dashboards-victorialogs")):
+            board = module.board(events)
+            yield f"{folder}/{board.file}.json", board
+
+
+def main():
+    check = "--check" in sys.argv[1:]
+    different, names = [], set()
+    for name, board in files():
+        text = json.dumps(board.document(), indent=1, ensure_ascii=False) + "\n"
+        path = HERE / name
+        names.add(path)
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        different.append(name)
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for path in sorted(HERE.glob("dashboards*/*.json")):
+        if path not in names:
+            different.append(str(path.relative_to(HERE)))
+            if not check:
+                path.unlink()
+    if check and different:
+        sys.exit(f"not what grafana/source says, run grafana/generate.py: {', '.join(different)}")
+    print(f"{len(names)} dashboards, {len(different)} changed" if not check else f"{len(names)} dashboards are current")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+//! An answer that was counted while it was still being written: what it came to since is added where
+//! it was counted.
+
+use rusqlite::{Transaction, params};
+
+use super::item::Answer;
+use crate::report::history::grain::Grain;
+
+const MINUTE_MS: i64 = 60_000;
+
+/// A counted request.
+struct Counted {
+    session: i64,
+    facet: i64,
+    cost_usd: Option<f64>,
+    tokens: [i64; 4],
+}
+
+/// Brings the request at `place` (its time and row) up to date. False where it had as much before.
+pub fn grow(
+    transaction: &Transaction<'_>,
+    place: (i64, i64),
+    answer: &Answer,
+    cost_usd: Option<f64>,
+) -> rusqlite::Result<bool> {
+    let usage = answer.usage.total;
+    let tokens = [usage.input, usage.output, usage.cache_read, usage.cache_creation];
+    let counted = counted(transaction, place)?;
+    let before: i64 = counted.tokens.iter().sum();
+    if usage.all() <= before {
+        return Ok(false);
+    }
+    let [input, output, read, creation] = tokens;
+    transaction
+        .prepare_cached(
+            "UPDATE request SET cost_usd = ?3, input_tokens = ?4, output_tokens = ?5,
+               cache_read_tokens = ?6, cache_creation_tokens = ?7
+             WHERE time_ms = ?1 AND row = ?2 AND ordinal = 0",
+        )?
+        .execute(params![place.0, place.1, cost_usd, input, output, read, creation])?;
+    let more = |index: usize| tokens[index] - counted.tokens[index];
+    let dearer = cost_usd.unwrap_or(0.0) - counted.cost_usd.unwrap_or(0.0);
+    let minute = place.0.div_euclid(MINUTE_MS);
+    for grain in Grain::ALL {
+        transaction
+            .prepare_cached(
+                "UPDATE activity SET cost_usd = cost_usd + ?5, input_tokens = input_tokens + ?6,
+                   output_tokens = output_tokens + ?7, cache_read_tokens = cache_read_tokens + ?8,
+                   cache_creation_tokens = cache_creation_tokens + ?9
+                 WHERE grain = ?1 AND start_minute = ?2 AND session_id = ?3 AND facet_id = ?4",
+            )?
+            .execute(params![
+                grain.column(),
+                grain.floor(minute),
+                counted.session,
+                counted.facet,
+                dearer,
+                more(0),
+                more(1),
+                more(2),
+                more(3)
+            ])?;
+    }
+    transaction
+        .prepare_cached(
+            "UPDATE prompt_usage SET cost_usd = cost_usd + ?3, input_tokens = input_tokens + ?4,
+               output_tokens = output_tokens + ?5, cache_read_tokens = cache_read_tokens + ?6,
+               cache_creation_tokens = cache_creation_tokens + ?7, dearest_usd = max(dearest_usd, ?8)
+             WHERE session_id = (SELECT session_id FROM request
+                                 WHERE time_ms = ?1 AND row = ?2 AND ordinal = 0)
+               AND prompt_id = (SELECT prompt_id FROM request
+                                WHERE time_ms = ?1 AND row = ?2 AND ordinal = 0)",
+        )?
+        .execute(params![
+            place.0,
+            place.1,
+            dearer,
+            more(0),
+            more(1),
+            more(2),
+            more(3),
+            cost_usd.unwrap_or(0.0)
+        ])?;
+    Ok(true)
+}
+
+fn counted(transaction: &Transaction<'_>, place: (i64, i64)) -> rusqlite::Result<Counted> {
+    transaction
+        .prepare_cached(
+            "SELECT session_id, facet_id, cost_usd, input_tokens, output_tokens, cache_read_tokens,
+               cache_creation_tokens
+             FROM request WHERE time_ms = ? AND row = ? AND ordinal = 0",
+        )?
+        .query_row([place.0, place.1], |row| {
+            Ok(Counted {
+                session: row.get(0)?,
+                facet: row.get(1)?,
+                cost_usd: row.get(2)?,
+                tokens: [row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?],
+            })
+        })
+}
