@@ -31,7 +31,7 @@ const STACK_NAME_PREFIX: &str = "stack-";
 pub const LIVE_CHUNK_MS: i64 = 3 * 24 * 3_600_000;
 
 /// A destination that takes nothing for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Of a backend's words.
 const WHY_BYTES_MAX: usize = 300;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

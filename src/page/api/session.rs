@@ -34,9 +34,9 @@ fn event(entry: &Entry, clock: &Clock) -> Value {
             json!({ "kind": "prompt", "length": length, "command": command })
         }
         What::Request(it) => request(it),
-        What::Error { model, class, status_code, attempt, duration_ms } => json!({
+        What::Error { model, class, status_code, attempt, duration_ms, query_source } => json!({
             "kind": "error", "model": model, "class": class, "status": status_code,
-            "attempt": attempt, "duration_ms": duration_ms,
+            "attempt": attempt, "duration_ms": duration_ms, "query_source": query_source,
         }),
         What::Tool { tool, success, duration_ms, error_type, accepted, source, tool_use_id } => {
             json!({
