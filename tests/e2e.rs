@@ -9,6 +9,7 @@ mod e2e {
     pub mod disk;
     pub mod kills;
     pub mod parts;
+    pub mod questions;
     pub mod sessions;
     pub mod settings;
 }
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         e2e::parts::cases(),
         e2e::sessions::cases(),
         e2e::destinations::cases(),
+        e2e::questions::cases(),
         e2e::settings::cases(),
         e2e::kills::cases(),
         e2e::clock::cases(),

@@ -23,7 +23,6 @@ use crate::demo::{Fortnight, Truth};
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::report::question::{Dimensions, Question};
-use crate::report::row::Answer;
 use crate::report::time::Clock;
 use crate::report::{json as document, table};
 
@@ -41,6 +40,7 @@ Nine people in four teams work for fourteen days that end now; all of it is made
 ccotel's own door as Claude Code sends it. Your own store, agent and configuration are not touched, \
 and nothing stays behind. With --to-destinations, what is sent carries instance=\"demo-…\": its series \
 and streams are told apart from yours by it, and it stays in the backends until they drop it.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Another fortnight for another number; the same one for the same number, end and time zone
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -118,14 +118,19 @@ fn asked(args: &Args) -> anyhow::Result<Option<Vec<DestinationConfig>>> {
     if strange.is_empty() || args.yes {
         return Ok(Some(configured));
     }
-    let question = format!(
-        "A made-up fortnight would be written to {}, and stays there until it is dropped. Go on?",
+    let what = format!(
+        "a made-up fortnight would be written to {}, and stay there until it is dropped",
         strange.join(", ")
     );
-    if confirm(&question)? {
+    if std::io::stdin().is_terminal() {
+        say_wrapped(&format!("ccotel: {what}"));
+    }
+    if confirm("Go on?")? {
         return Ok(Some(configured));
     }
-    eprintln!("ccotel: nothing was sent; `ccotel demo --to-destinations --yes` if that is meant");
+    eprintln!(
+        "ccotel: {what}; nothing was sent, `ccotel demo --to-destinations --yes` if that is meant"
+    );
     Ok(None)
 }
 
@@ -199,7 +204,7 @@ impl Demo<'_> {
             // The page is served meanwhile.
             tokio::task::spawn_blocking(move || open::browse(&file)).await??;
         }
-        say(&format!(
+        say_wrapped(&format!(
             "The same on the command line: CCOTEL_DATA_DIR={} ccotel report --since {FORTNIGHT}",
             agent.paths.data_dir.display()
         ));
@@ -212,7 +217,7 @@ impl Demo<'_> {
         let truth = self.fortnight.truth();
         say_wrapped(&headline(&truth, self.args.seed, &self.clock, seconds));
         let question = self.question("project")?;
-        let answer = self.ask(agent, &question)?;
+        let answer = report::ask(&agent.paths, &question)?;
         say("");
         report::print(&table::text(&question, &answer, look(self.no_color)))
     }
@@ -223,7 +228,7 @@ impl Demo<'_> {
         statuses: &[DestinationStatus],
     ) -> anyhow::Result<serde_json::Value> {
         let question = self.question("project")?;
-        let answer = self.ask(agent, &question)?;
+        let answer = report::ask(&agent.paths, &question)?;
         Ok(json!({
             "schema": 1,
             "seed": self.args.seed,
@@ -238,10 +243,6 @@ impl Demo<'_> {
         let range = self.clock.range(FORTNIGHT, None)?;
         let by = Dimensions::new(vec![by.parse()?])?;
         Ok(Question { clock: self.clock.clone(), range, by, filters: Vec::new() })
-    }
-
-    fn ask(&self, agent: &ThrowAway, question: &Question) -> anyhow::Result<Answer> {
-        report::ask(&agent.paths, question)
     }
 }
 

@@ -9,7 +9,7 @@
 //! | 400 for a time too far ahead, where the machine's own clock says the same | [`Outcome::Retry`] |
 //! | 429 | [`Outcome::SlowDown`] |
 //! | 413 | [`Outcome::TooLarge`] |
-//! | 400, 409, 422 | [`Outcome::Refused`]: the data itself, to be bisected |
+//! | 400, 409, 422; 500 for samples older than Prometheus' out-of-order window | [`Outcome::Refused`]: the data itself, to be bisected |
 //! | 401, 403, 404, 405, redirects, TLS, credentials, every other status | [`Outcome::Park`] |
 //!
 //! What is not known to be the data's fault never costs data: it is tried again or parked. The
@@ -28,6 +28,9 @@ use super::wire::Wire;
 
 /// How a 400 for a time too far ahead is worded: Prometheus, Mimir, Loki.
 const TOO_NEW: [&str; 3] = ["too far in the future", "too-far-in-future", "has timestamp too new"];
+/// How Prometheus up to 2.49 words a 500 that no retry ends: samples older than its out-of-order window
+/// (<https://github.com/prometheus/prometheus/issues/13334>).
+const TOO_OLD: &str = "too old sample";
 /// What is this far ahead of the machine's own clock is not there because the clock is fast.
 const AHEAD_MS_MAX: i64 = 15 * 60 * 1000;
 /// Until it is less far ahead.
@@ -91,6 +94,9 @@ pub fn classify(
         400 if sent.wire == Wire::RemoteWrite2 => refused_v2(sent, answer, negotiation),
         400 | 409 | 422 => Outcome::Refused { status: answer.status, answer: words },
         413 => Outcome::TooLarge { answer: words },
+        500 if is_remote_write(sent) && words.contains(TOO_OLD) => {
+            Outcome::Refused { status: answer.status, answer: words }
+        }
         408 | 425 | 500..=599 => {
             Outcome::Retry { why: why("cannot take data now"), after: after() }
         }
@@ -147,6 +153,10 @@ fn success(sent: Sent, answer: &Answer, place: &str) -> Outcome {
         }
         Wire::RemoteWrite1 | Wire::LokiPush => accepted(0, String::new()),
     }
+}
+
+fn is_remote_write(sent: Sent) -> bool {
+    matches!(sent.wire, Wire::RemoteWrite1 | Wire::RemoteWrite2)
 }
 
 /// The backend's clock is behind this machine's, and time alone makes the data welcome.

@@ -64,9 +64,12 @@ impl Time {
 
     fn clocks(&self) -> Clocks {
         let time = self.clone();
-        let deliver = move || match time.is_over.load(Ordering::SeqCst) {
-            false => time.now_ms.load(Ordering::SeqCst),
-            true => wall_clock_ms(),
+        let deliver = move || {
+            if time.is_over.load(Ordering::SeqCst) {
+                wall_clock_ms()
+            } else {
+                time.now_ms.load(Ordering::SeqCst)
+            }
         };
         Clocks { store: Clock::Manual(Arc::clone(&self.now_ms)), deliver: Arc::new(deliver) }
     }

@@ -31,7 +31,7 @@ const STACK_NAME_PREFIX: &str = "stack-";
 pub const LIVE_CHUNK_MS: i64 = 3 * 24 * 3_600_000;
 
 /// A destination that takes nothing for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Of a backend's words.
 const WHY_BYTES_MAX: usize = 300;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -180,10 +180,9 @@ pub fn words(status: &DestinationStatus) -> Vec<String> {
     if *compacted > 0 {
         words[0] = format!("{name}: {delivered} records delivered");
         words.push(format!(
-            "{name} takes no samples that are older than an hour, as Prometheus does not unless it is \
-             told to: {compacted} were compacted into a step within the last hour. Totals are exact; \
-             charts over time are not. Give it `storage.tsdb.out_of_order_time_window: 15d` for all of \
-             it at its own time"
+            "{name} takes no samples that are this old, as Prometheus does not unless it is told to: \
+             {compacted} were compacted into a step within the last hour. Totals are exact, charts over \
+             time are not; `storage.tsdb.out_of_order_time_window: 15d` makes it take all at its own time"
         ));
     }
     let why = status.last_error.as_deref().unwrap_or_default();

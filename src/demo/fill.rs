@@ -1,6 +1,7 @@
-//! The fortnight passes: minute by minute, what happened is exported and samples are taken.
+//! The fortnight passes: every two minutes what happened is exported and samples are taken. That is often
+//! enough for Prometheus, which takes a series to be gone after five.
 //!
-//! A minute in which nobody works and nothing is due is passed over, as if the machine slept.
+//! A time in which nobody works is passed over, as if the machine slept.
 
 use std::collections::VecDeque;
 
@@ -9,9 +10,9 @@ use super::calendar::Fortnight;
 use super::process::Process;
 use crate::deliver::wire::Wire;
 
-const MINUTE_MS: i64 = 60_000;
-/// So long after the last session samples go on.
-const AWAKE_FOR_MS: i64 = 5 * MINUTE_MS;
+const STEP_MS: i64 = 2 * 60_000;
+/// So long after the last export samples go on.
+const AWAKE_FOR_MS: i64 = 4 * STEP_MS;
 
 /// The fortnight on its way.
 pub struct Filling<'a> {
@@ -44,7 +45,7 @@ impl<'a> Filling<'a> {
         self.now_ms
     }
 
-    /// One more minute: how many happenings went out.
+    /// One more step: how many happenings went out.
     pub async fn step(&mut self) -> anyhow::Result<usize> {
         self.now_ms = self.next_ms();
         self.agent.set_time(self.now_ms);
@@ -72,11 +73,12 @@ impl<'a> Filling<'a> {
     }
 
     fn next_ms(&self) -> i64 {
-        let next_ms = self.now_ms + MINUTE_MS;
+        let next_ms = self.now_ms + STEP_MS;
         let awake = !self.running.is_empty() || next_ms - self.last_export_ms <= AWAKE_FOR_MS;
-        let wakes_ms = self.waiting.front().map_or(self.end_ms, |process| {
-            (process.start_ms().div_euclid(MINUTE_MS) + 1) * MINUTE_MS
-        });
+        let wakes_ms = self
+            .waiting
+            .front()
+            .map_or(self.end_ms, |process| (process.start_ms().div_euclid(STEP_MS) + 1) * STEP_MS);
         let next_ms = if awake { next_ms } else { wakes_ms.max(next_ms) };
         next_ms.min(self.end_ms)
     }

@@ -228,9 +228,6 @@ impl Sums {
         for (bucket, group, _) in &self.sessions {
             self.cells.entry((*bucket, *group)).or_default().sessions += 1;
         }
-        for facts in self.cells.values_mut() {
-            facts.denoise();
-        }
         let mut total = Facts::default();
         // In a fixed order, so that two runs print the same last digit.
         let mut cells: Vec<_> = self.cells.iter().collect();
@@ -240,6 +237,10 @@ impl Sums {
         }
         total.sessions = i64::try_from(self.sessions_total.len()).unwrap_or(i64::MAX);
         total.denoise();
+        // Only now: a total is that of the amounts, not of what the rows round them to.
+        for facts in self.cells.values_mut() {
+            facts.denoise();
+        }
         self.imported.sessions = i64::try_from(self.sessions_imported.len()).unwrap_or(i64::MAX);
         self.imported.imported_cost_usd = self.imported.cost_usd;
         self.imported.denoise();

@@ -92,7 +92,7 @@ fn busy(kind: Kind) -> Result<Prometheus> {
 
 fn says_what_stock_prometheus_got(demo: &Running) -> Result<()> {
     let stdout = demo.stdout()?;
-    ensure!(stdout.contains("stock takes no samples that are older than an hour"), "{stdout}");
+    ensure!(stdout.contains("stock takes no samples that are this old"), "{stdout}");
     ensure!(stdout.contains("out_of_order_time_window"), "{stdout}");
     ensure!(stdout.contains("ordered: ") && stdout.contains("at their own times"), "{stdout}");
     ensure!(!stdout.contains("refused") && !stdout.contains("are missing"), "{stdout}");

@@ -179,13 +179,33 @@ impl Loki {
         }
         selector.push('}');
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let kept_s = if tenant == ANY_AGE_TENANT { ANY_AGE_KEPT_S } else { KEPT_S };
+        let end = now + 3600;
+        if tenant != ANY_AGE_TENANT {
+            return self.query_range(tenant, &selector, now - KEPT_S, end);
+        }
+        // A fortnight of entries at once takes longer than a request may.
+        let mut entries = Vec::new();
+        for start in (now - ANY_AGE_KEPT_S..end).step_by(usize::try_from(DAY_S)?) {
+            let end = end.min(start + DAY_S);
+            entries.extend(self.query_range(tenant, &selector, start, end)?);
+        }
+        Ok(entries)
+    }
+
+    /// The end is not included.
+    fn query_range(
+        &self,
+        tenant: &str,
+        selector: &str,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>> {
         let answer = http::get_json_with(
             &format!("http://{}/loki/api/v1/query_range", self.address),
             &[
-                ("query", &selector),
-                ("start", &(now - kept_s).to_string()),
-                ("end", &(now + 3600).to_string()),
+                ("query", selector),
+                ("start", &start.to_string()),
+                ("end", &end.to_string()),
                 ("limit", &ENTRIES_MAX.to_string()),
                 ("direction", "forward"),
             ],

@@ -19,7 +19,7 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 pub enum Kind {
     /// As it comes: samples behind the newest by more than an hour are refused.
     Stock,
-    /// With an out-of-order window of a week.
+    /// With an out-of-order window of fifteen days.
     OutOfOrder,
     /// 3.x that knows remote_write 2.0 and was told not to take it, as is the default of the newest.
     RemoteWrite1,
@@ -51,7 +51,7 @@ impl Kind {
 
     fn config(self) -> &'static str {
         match self {
-            Self::OutOfOrder => "storage: { tsdb: { out_of_order_time_window: 7d } }\n",
+            Self::OutOfOrder => "storage: { tsdb: { out_of_order_time_window: 15d } }\n",
             _ => "global: {}\n",
         }
     }

@@ -6,6 +6,7 @@
 //! no prompts, Loki no lines of code) is a `–` in the table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -109,7 +110,7 @@ fn row(question: &Question, answers: &[(&str, Option<f64>)]) -> String {
     let mut row = format!("{:<34} truth {:>16}", question.words(), settled(question.truth));
     for (source, answer) in answers {
         let answer = answer.map_or("–".to_owned(), |answer| settled(answer).to_string());
-        row.push_str(&format!(" | {source} {answer:>16}"));
+        let _ = write!(row, " | {source} {answer:>16}");
     }
     row + "\n"
 }

@@ -42,6 +42,19 @@ fn short(outcome: &Outcome) -> (&'static str, u64) {
 }
 
 #[test]
+fn samples_older_than_the_out_of_order_window_are_refused_though_the_status_says_otherwise() {
+    let too_old = Ok(answer(500, &[], b"too old sample\n"));
+    for (wire, expected) in [
+        (Wire::RemoteWrite1, "refused"),
+        (Wire::RemoteWrite2, "refused"),
+        (Wire::LokiPush, "retry"),
+        (Wire::OtlpMetrics, "retry"),
+    ] {
+        assert_eq!(short(&meaning(wire, &too_old, Negotiation::Unknown)).0, expected, "{wire:?}");
+    }
+}
+
+#[test]
 fn every_status_has_one_meaning() {
     let table: &[(&[u16], &str)] = &[
         (&[200, 202, 204], "accepted"),

@@ -116,12 +116,11 @@ impl Counters {
         self.has_changed = true;
         let known =
             self.streams.iter_mut().find(|one| one.counter.0 == counter.0 && one.own == own);
-        match known {
-            Some(stream) => stream.value += amount,
-            None => {
-                let start_ns = nanoseconds(at_ms);
-                self.streams.push(Stream { counter, own, start_ns, value: amount });
-            }
+        if let Some(stream) = known {
+            stream.value += amount;
+        } else {
+            let start_ns = nanoseconds(at_ms);
+            self.streams.push(Stream { counter, own, start_ns, value: amount });
         }
     }
 

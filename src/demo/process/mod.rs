@@ -2,7 +2,7 @@
 //!
 //! As Claude Code does it: one resource, the session's attributes on every record and point, events
 //! numbered from 0 in each process, counters cumulative from the first record of each stream. Exports
-//! are a minute apart; an export of counters that did not change is left out.
+//! are minutes apart; an export of counters that did not change is left out.
 
 mod counters;
 mod events;

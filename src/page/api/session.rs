@@ -35,8 +35,8 @@ fn event(entry: &Entry, clock: &Clock) -> Value {
         }
         What::Request(it) => request(it),
         What::Error { model, query_source, class, status_code, attempt, duration_ms } => json!({
-            "kind": "error", "model": model, "source": query_source, "class": class, "status": status_code,
-            "attempt": attempt, "duration_ms": duration_ms,
+            "kind": "error", "model": model, "source": query_source, "class": class,
+            "status": status_code, "attempt": attempt, "duration_ms": duration_ms,
         }),
         What::Tool { tool, success, duration_ms, error_type, accepted, source, tool_use_id } => {
             json!({
