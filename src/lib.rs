@@ -15,5 +15,6 @@ pub mod paths;
 pub mod receive;
 pub mod record;
 pub mod report;
+pub mod stack;
 pub mod store;
 pub mod tags;
