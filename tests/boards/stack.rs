@@ -1,7 +1,7 @@
 //! `ccotel stack` with a stand-in for `docker` that writes down what it is told: which calls are made,
 //! which files are there then, and what is said where there is no engine.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
