@@ -88,6 +88,7 @@ impl Settings {
             self.lines
                 .push("# Made by `ccotel stack up`; yours to change, then `up` again.".to_owned());
         }
+        self.set("COMPOSE_PROJECT_NAME", "ccotel");
         self.set("GRAFANA_DIR", "./grafana");
         for name in ["GRAFANA_ADMIN_PASSWORD", "GRAFANA_RENDERER_TOKEN"] {
             if self.get(name).is_none_or(str::is_empty) {

@@ -198,9 +198,10 @@ fn bounded() -> Result<()> {
             for label in UNBOUNDED {
                 let grouped =
                     ["by (", ", "].iter().any(|before| expr.contains(&format!("{before}{label}")));
-                let cut = ["topk(", "limit ", "count(", "count by", "count_uniq", "avg("]
-                    .iter()
-                    .any(|it| expr.contains(it));
+                let cut =
+                    ["topk(", "limit ", "count(", "count (", "count by", "count_uniq", "avg("]
+                        .iter()
+                        .any(|it| expr.contains(it));
                 ensure!(!grouped || cut, "{}: {title}: {label} without limit", board.name);
             }
         }

@@ -163,8 +163,17 @@ fn fill(prometheus: &Server, events: &Server, is_loki: bool, now: Timestamp) -> 
     std::fs::create_dir_all(sandbox.config_dir())?;
     std::fs::write(sandbox.config_dir().join("config.toml"), config)?;
     let (seed, until) = (SEED.to_string(), now.to_string());
-    let arguments =
-        ["demo", "--seed", &seed, "--until", &until, "--exit", "--to-destinations", "--json"];
+    let arguments = [
+        "demo",
+        "--seed",
+        &seed,
+        "--until",
+        &until,
+        "--exit",
+        "--to-destinations",
+        "--yes",
+        "--json",
+    ];
     let output = sandbox.ccotel(&arguments).env("TZ", "UTC").output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let flush = if is_loki { "/flush" } else { "/internal/force_flush" };

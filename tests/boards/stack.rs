@@ -44,10 +44,8 @@ fn stack(
             std::fs::set_permissions(&docker, PermissionsExt::from_mode(0o755))?;
         }
     }
-    let path = format!("{}:/usr/bin:/bin", programs.display());
-    let path = if with_docker { path } else { programs.display().to_string() };
     let mut command = sandbox.ccotel(&[&["stack"], arguments].concat());
-    command.env("PATH", path).env("DOCKER_CALLS", sandbox.home().join("calls"));
+    command.env("PATH", &programs).env("DOCKER_CALLS", sandbox.home().join("calls"));
     if !variable.is_empty() {
         command.env(variable, "1");
     }

@@ -25,6 +25,8 @@ pub fn trials() -> Vec<Trial> {
         with("python3", "generating_gives_the_committed_dashboards", generated),
         with("promtool", "rules_hold_and_their_tests_pass", rules),
         with("promtool", "prometheus_takes_the_stacks_configurations", configurations),
+        with("docker-compose", "compose_takes_the_stack_with_every_profile", compose),
+        schema(),
     ]
 }
 
@@ -64,6 +66,39 @@ fn rules(promtool: &Path) -> Result<()> {
     run(Command::new(promtool).args(["check", "rules"]).args(files.map(|file| alerts.join(file))))?;
     let tests = ["tests/recipes.yaml", "tests/alerts.yaml"];
     run(Command::new(promtool).args(["test", "rules"]).args(tests.map(|file| alerts.join(file))))
+}
+
+fn compose(compose: &Path) -> Result<()> {
+    let profiles =
+        ["", "victoria", "renderer", "collector", "scrape", "victoria,renderer,collector,scrape"];
+    for profiles in profiles {
+        run(Command::new(compose)
+            .args(["-f", "stack/compose.yaml", "config", "-q"])
+            .env("GRAFANA_ADMIN_PASSWORD", "of-the-test")
+            .env("COMPOSE_PROFILES", profiles))?;
+    }
+    let mut unset = Command::new(compose);
+    unset.args(["-f", "stack/compose.yaml", "config", "-q"]).env_remove("GRAFANA_ADMIN_PASSWORD");
+    ensure!(run(&mut unset).is_err(), "there is no default password");
+    Ok(())
+}
+
+/// Grafana's published types, where Python has them.
+fn schema() -> Trial {
+    let name = "grafanas_schema_knows_everything_in_the_dashboards";
+    let python =
+        std::env::var_os("CCOTEL_TEST_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
+    let mut has = Command::new(&python);
+    has.args(["-c", "import grafana_foundation_sdk"]).stderr(std::process::Stdio::null());
+    if !has.status().is_ok_and(|status| status.success()) {
+        let name =
+            format!("{name} (needs Python's `grafana-foundation-sdk`, or CCOTEL_TEST_PYTHON)");
+        return Trial::test(name, || Ok(())).with_ignored_flag(true);
+    }
+    Trial::test(name, move || {
+        run(Command::new(&python).args(["tests/boards/schema.py", "grafana"]))
+            .map_err(|error| Failed::from(format!("{error:#}")))
+    })
 }
 
 fn configurations(promtool: &Path) -> Result<()> {
