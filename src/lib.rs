@@ -18,6 +18,7 @@ pub mod record;
 pub mod report;
 pub mod service;
 pub mod setup;
+pub mod stack;
 pub mod store;
 pub mod tags;
 pub mod top;

@@ -3,7 +3,7 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/` | `CCOTEL_DATA_DIR` |
+//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/`, `stack/` | `CCOTEL_DATA_DIR` |
 //! | runtime | `control.sock`, `open.html` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
@@ -167,6 +167,11 @@ impl Paths {
     /// Leads the browser to the local page, with its token; what `ccotel open` opens.
     pub fn page_file(&self) -> PathBuf {
         self.runtime_dir.join("open.html")
+    }
+
+    /// What `ccotel stack` writes and runs: compose file, settings, dashboards.
+    pub fn stack_dir(&self) -> PathBuf {
+        self.data_dir.join("stack")
     }
 
     pub fn control_socket(&self) -> PathBuf {

@@ -108,7 +108,7 @@ def variable(name):
     return {
         "type": "query", "name": name, "label": label, "hide": 0, "multi": True, "includeAll": True,
         "allValue": ".*", "refresh": 2, "sort": 1, "regex": "", "skipUrlSync": False, "options": [],
-        "datasource": {"type": "prometheus", "uid": "${prometheus}"}, "definition": query,
+        "datasource": {"type": "prometheus", "uid": "${prometheus}"},
         "query": {"query": query, "refId": "variable", "qryType": 1},
         "current": {"text": ["All"], "value": ["$__all"], "selected": True},
     }

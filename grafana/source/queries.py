@@ -168,7 +168,7 @@ class LogQL(Events):
 
     def between(self, field, low, high, when, **where):
         bounds = f"{field} >= {low}" + (f" | {field} < {high}" if high else "")
-        return f"sum(count_over_time({self.where(**where)} | {bounds} {self.window(when)}))"
+        return f"sum(count_over_time({self.where(**where)} | {bounds} {self.window(when)})) or vector(0)"
 
     def limited(self, query, top):
         return f"topk({top}, {query})" if top else query

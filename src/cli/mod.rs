@@ -28,6 +28,7 @@ pub mod report;
 pub mod retry;
 pub mod service;
 pub mod setup;
+pub mod stack;
 pub mod status;
 pub mod tags;
 pub mod top;
@@ -92,6 +93,8 @@ pub enum Command {
     Connect(Box<connect::Args>),
     /// Stop forwarding to a backend
     Disconnect(disconnect::Args),
+    /// Prometheus, Loki and Grafana with the dashboards, in containers on this machine
+    Stack(stack::Args),
     /// Try a waiting or parked destination now
     Retry(retry::Args),
     /// What a backend refused for good: look at it, send it again, keep it, or let go of it
@@ -152,6 +155,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),
         Command::Disconnect(args) => disconnect::run(args),
+        Command::Stack(args) => stack::run(args),
         Command::Retry(args) => retry::run(args),
         Command::Quarantine(args) => quarantine::run(args),
         Command::Completions(args) => Ok(completions::run(args)),
