@@ -201,7 +201,7 @@ fn accepted(event: &Event, name: &str) -> Option<bool> {
 }
 
 /// The API's names of errors, by status; where there was no answer, by what the text is about.
-fn error_class(status_code: Option<i64>, words: Option<&str>) -> Option<&'static str> {
+pub fn error_class(status_code: Option<i64>, words: Option<&str>) -> Option<&'static str> {
     const OF_THE_NETWORK: &[(&str, &str)] = &[
         ("abort", "aborted"),
         ("timed out", "timeout"),
