@@ -8,6 +8,7 @@ use super::question::{Dimension, Dimensions, Question};
 use super::row::{Answer, Facts};
 use super::time::{MinuteRange, Previous, Unit};
 
+const DAY_MINUTES: i64 = 24 * 60;
 /// Most marks of a spark line.
 const MARKS_MAX: usize = 60;
 const MARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -42,7 +43,8 @@ fn previous(
 ) -> Result<Option<(Previous, Facts)>, HistoryError> {
     let Some(previous) = question.clock.previous(question.range) else { return Ok(None) };
     let Some(extent) = history.extent()? else { return Ok(None) };
-    if extent.start > previous.range.start {
+    // A history that began during the first day of it is enough; its extent is in UTC days.
+    if extent.start >= previous.range.start + DAY_MINUTES {
         return Ok(None);
     }
     let total = answer(history, &asking(question, Dimension::Model, previous.range))?.total;
@@ -76,7 +78,6 @@ fn asking(question: &Question, by: Dimension, range: MinuteRange) -> Question {
 
 /// The finest unit of which the range has few enough.
 fn fitting(range: MinuteRange) -> Unit {
-    const DAY_MINUTES: i64 = 24 * 60;
     match (range.end - range.start) / DAY_MINUTES {
         ..=2 => Unit::Hour,
         3..=59 => Unit::Day,

@@ -289,7 +289,7 @@ fn it_reads_while_the_agent_writes() {
     let directory = tempfile::tempdir().unwrap();
     record(directory.path());
     let writer = rusqlite::Connection::open(directory.path().join("history.db")).unwrap();
-    writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM counter;").unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM counter_pack;").unwrap();
     let text = printed(directory.path(), &in_range(&["--by", "project"]));
     assert!(text.contains("$0.30"), "{text}");
     writer.execute_batch("ROLLBACK").unwrap();
