@@ -249,7 +249,7 @@ fn notes(
     }
     if answer.total.unpriced_requests > 0 {
         notes.push(format!(
-            "Not in the cost: {} requests of models without a known price.",
+            "Not in the cost, since their models have no known price: {} of the requests.",
             answer.total.unpriced_requests
         ));
     }
