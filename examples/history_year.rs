@@ -19,6 +19,7 @@ use ccotel::report::answer::answer;
 use ccotel::report::history::reader::History;
 use ccotel::report::history::sink::Sink;
 use ccotel::report::question::{Dimension, Dimensions, Question};
+use ccotel::report::summary::summary;
 use ccotel::report::table::{self, Look};
 use ccotel::report::time::Clock;
 use ccotel::report::{models, prompts, sessions, story, tools};
@@ -99,7 +100,9 @@ fn report_where(path: &Path, since: &str, by: &str, filters: &[&str]) -> anyhow:
         let question = Question { clock, range, by, filters };
         let history = open(path)?;
         let answer = answer(&history, &question)?;
-        let text = table::text(&question, &answer, Look { width: None, colour: false });
+        let summary = summary(&history, &question, &answer)?;
+        let look = Look { width: None, colour: false, marks: true };
+        let text = table::text(&question, &answer, &summary, look);
         Ok(text.len())
     })
 }

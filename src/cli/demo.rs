@@ -22,6 +22,7 @@ use crate::demo::run::{self, Progress};
 use crate::demo::{Fortnight, Truth};
 use crate::exit::Exit;
 use crate::paths::Paths;
+use crate::report::history::reader::Imported;
 use crate::report::question::{Dimensions, Question};
 use crate::report::time::Clock;
 use crate::report::{json as document, table};
@@ -217,9 +218,9 @@ impl Demo<'_> {
         let truth = self.fortnight.truth();
         say_wrapped(&headline(&truth, self.args.seed, &self.clock, seconds));
         let question = self.question("project")?;
-        let answer = report::ask(&agent.paths, &question)?;
+        let (answer, summary) = report::ask(&agent.paths, Imported::Include, &question)?;
         say("");
-        report::print(&table::text(&question, &answer, look(self.no_color)))
+        report::print(&table::text(&question, &answer, &summary, look(self.no_color)))
     }
 
     fn document(
@@ -228,13 +229,13 @@ impl Demo<'_> {
         statuses: &[DestinationStatus],
     ) -> anyhow::Result<serde_json::Value> {
         let question = self.question("project")?;
-        let answer = report::ask(&agent.paths, &question)?;
+        let (answer, summary) = report::ask(&agent.paths, Imported::Include, &question)?;
         Ok(json!({
             "schema": 1,
             "seed": self.args.seed,
             "instance": run::instance(&self.fortnight),
             "events": self.fortnight.events(),
-            "report": document::document(&question, &answer),
+            "report": document::document(&question, &answer, &summary),
             "destinations": statuses,
         }))
     }

@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 use super::groups::Key;
 use super::question::Question;
 use super::row::{Answer, Facts};
+use super::summary::Summary;
 
 /// Version of the document.
 pub const SCHEMA: u32 = 1;
 
 /// One JSON document. A tag that is not set is `null`; what no event explains is `(unattributed)`.
-pub fn document(question: &Question, answer: &Answer) -> Value {
+pub fn document(question: &Question, answer: &Answer, summary: &Summary) -> Value {
     let clock = &question.clock;
     let by: Vec<&str> =
         question.by.as_slice().iter().map(super::question::Dimension::key).collect();
@@ -27,6 +28,18 @@ pub fn document(question: &Question, answer: &Answer) -> Value {
             Value::Object(object)
         })
         .collect();
+    let filters: Vec<Value> = question
+        .filters
+        .iter()
+        .map(|filter| json!({"key": filter.dimension.key(), "value": filter.value}))
+        .collect();
+    let previous = summary.previous.as_ref().map(|(previous, total)| {
+        json!({
+            "since": clock.rfc3339(previous.range.start),
+            "until": clock.rfc3339(previous.range.end),
+            "total": Value::Object(facts(total, with_tools)),
+        })
+    });
     json!({
         "schema": SCHEMA,
         "since": clock.rfc3339(question.range.start),
@@ -35,7 +48,17 @@ pub fn document(question: &Question, answer: &Answer) -> Value {
         "by": by,
         "rows": rows,
         "total": Value::Object(facts(&answer.total, with_tools)),
+        "imported": Value::Object(facts(&answer.imported, with_tools)),
+        "filters": filters,
+        "usage_from": if answer.of_events_only { "events" } else { "counters" },
+        "cost_is": if summary.signed_in { "list_price_equivalent" } else { "list_price" },
+        "previous": previous,
     })
+}
+
+/// What went wrong, for who reads the document and not the words beside it.
+pub fn error(words: &str) -> Value {
+    json!({"schema": SCHEMA, "error": words})
 }
 
 /// The words for what no event explains.
@@ -116,8 +139,8 @@ mod tests {
         };
         let keys = [Key::Value("checkout".to_owned()), Key::Unset];
         let rows = keys.map(|key| Row { keys: vec![key], facts }).to_vec();
-        let document =
-            document(&question("project"), &Answer { rows, total: facts, ..Answer::default() });
+        let answer = Answer { rows, total: facts, ..Answer::default() };
+        let document = document(&question("project"), &answer, &Summary::default());
         insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
     }
 

@@ -1,5 +1,8 @@
 //! The story of one session: everything that is known of it, in order of time.
 
+pub mod json;
+pub mod text;
+
 use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Row, params};

@@ -10,6 +10,7 @@ use super::groups::Key;
 use super::json::{UNATTRIBUTED, whole};
 use super::question::{Dimension, Question};
 use super::row::{Answer, Facts};
+use super::summary::{Summary, change, spark};
 use super::time::Unit;
 
 /// Longest key shown, in characters. Branch names can be longer than any terminal.
@@ -21,6 +22,8 @@ pub struct Look {
     /// Columns of the terminal; `None` where there is no limit.
     pub width: Option<usize>,
     pub colour: bool,
+    /// Whether the reader's locale has the marks of a spark line.
+    pub marks: bool,
 }
 
 /// A column of facts, in the order shown.
@@ -41,9 +44,10 @@ enum Column {
     PullRequests,
     ToolCalls,
     ToolFailures,
+    ToolRejections,
 }
 
-const COLUMNS: [Column; 15] = [
+const COLUMNS: [Column; 16] = [
     Column::Cost,
     Column::Input,
     Column::Output,
@@ -59,13 +63,15 @@ const COLUMNS: [Column; 15] = [
     Column::PullRequests,
     Column::ToolCalls,
     Column::ToolFailures,
+    Column::ToolRejections,
 ];
 
 /// What a narrow terminal shows, most wanted first.
-const WANTED: [Column; 15] = [
+const WANTED: [Column; 16] = [
     Column::Cost,
     Column::ToolCalls,
     Column::ToolFailures,
+    Column::ToolRejections,
     Column::Output,
     Column::Sessions,
     Column::Input,
@@ -81,11 +87,15 @@ const WANTED: [Column; 15] = [
 ];
 
 /// The table, a totals row, and what to know about it; each line ends with a newline.
-pub fn text(question: &Question, answer: &Answer, look: Look) -> String {
+pub fn text(question: &Question, answer: &Answer, summary: &Summary, look: Look) -> String {
     let all: Vec<Column> = COLUMNS
         .into_iter()
         .filter(|column| {
-            question.by.have_tool() || !matches!(column, Column::ToolCalls | Column::ToolFailures)
+            question.by.have_tool()
+                || !matches!(
+                    column,
+                    Column::ToolCalls | Column::ToolFailures | Column::ToolRejections
+                )
         })
         .collect();
     let shown = match look.width {
@@ -99,7 +109,7 @@ pub fn text(question: &Question, answer: &Answer, look: Look) -> String {
     }
     let hidden: Vec<&str> =
         all.iter().filter(|column| !shown.contains(column)).map(|column| column.head()).collect();
-    for line in notes(question, &hidden) {
+    for line in notes(question, answer, summary, &hidden, look) {
         // Broken between words, where the terminal would break them anywhere.
         text.push_str(
             &look.width.map_or_else(|| line.clone(), |width| textwrap::fill(&line, width)),
@@ -111,7 +121,7 @@ pub fn text(question: &Question, answer: &Answer, look: Look) -> String {
 
 /// The columns that fit: the cost always, then the most wanted, those that hold something first.
 fn fitting(question: &Question, answer: &Answer, all: &[Column], width: usize) -> Vec<Column> {
-    let plain = Look { width: None, colour: false };
+    let plain = Look { width: None, colour: false, marks: false };
     let table = table(question, answer, all, plain);
     // Each column has a bar and a space on both sides; one bar closes the line.
     let widths: Vec<usize> =
@@ -134,10 +144,22 @@ fn fitting(question: &Question, answer: &Answer, all: &[Column], width: usize) -
 
 /// What to say where nothing was recorded.
 pub fn nothing(question: &Question) -> String {
-    format!(
-        "Nothing recorded from {}.\nStart a session with `ccotel claude`, or look further back with `--since`.\n",
-        period(question)
-    )
+    let (period, filters) = (period(question), filter_words(question));
+    let advice = match question.filters.first() {
+        Some(filter) => {
+            format!("`ccotel report --by {}` shows what there is.", argument(&filter.dimension))
+        }
+        None => "Start a session with `ccotel claude`, or look further back with `--since`.".into(),
+    };
+    format!("Nothing recorded from {period}{filters}.\n{advice}\n")
+}
+
+/// The dimension as `--by` takes it.
+fn argument(dimension: &Dimension) -> String {
+    match dimension {
+        Dimension::Tag { name, .. } if name != "project" && name != "team" => format!("tag:{name}"),
+        _ => dimension.key().to_owned(),
+    }
 }
 
 fn table(question: &Question, answer: &Answer, columns: &[Column], look: Look) -> Table {
@@ -170,7 +192,7 @@ fn table(question: &Question, answer: &Answer, columns: &[Column], look: Look) -
     table
 }
 
-fn number(text: String) -> Cell {
+pub fn number(text: String) -> Cell {
     Cell::new_owned(text).set_alignment(CellAlignment::Right)
 }
 
@@ -188,7 +210,7 @@ fn key_text(dimension: &Dimension, key: &Key) -> String {
 }
 
 /// A value from outside, as a terminal may see it: cut, no control characters, no column of its own.
-fn shown(value: &str) -> String {
+pub fn shown(value: &str) -> String {
     let clean = value.chars().map(|letter| match letter {
         '|' => '¦',
         letter if letter.is_control() => '�',
@@ -202,16 +224,91 @@ fn shown(value: &str) -> String {
     cut
 }
 
-fn notes(question: &Question, hidden: &[&str]) -> Vec<String> {
-    let mut notes =
-        vec![String::new(), format!("{}. Cost: list-price equivalent.", period(question))];
-    if question.by.are_of_events() {
+fn notes(
+    question: &Question,
+    answer: &Answer,
+    summary: &Summary,
+    hidden: &[&str],
+    look: Look,
+) -> Vec<String> {
+    let mut notes = vec![String::new(), scope(question, summary)];
+    if let Some((previous, before)) = &summary.previous {
+        notes.push(compared(&answer.total, before, &previous.words));
+    }
+    if let Some((unit, costs)) = summary.course.as_ref().filter(|_| look.marks) {
+        let most = costs.iter().copied().fold(0.0, f64::max);
+        let unit = unit_word(*unit);
+        notes.push(format!("Cost by {unit}: {} (at most {})", spark(costs), money(most)));
+    }
+    if answer.imported.requests > 0 {
+        notes.push(format!(
+            "Imported from transcripts: {} of the cost, {} of the requests.",
+            money(answer.imported.cost_usd),
+            answer.imported.requests
+        ));
+    }
+    if answer.total.unpriced_requests > 0 {
+        notes.push(format!(
+            "Not in the cost, since their models have no known price: {} of the requests.",
+            answer.total.unpriced_requests
+        ));
+    }
+    if answer.of_events_only {
+        notes.push(
+            "Counters do not know this filter: cost and tokens are what events say; lines, commits, \
+             PRs and active time are not known."
+                .to_owned(),
+        );
+    }
+    let unattributed = answer.rows.iter().any(|row| row.keys.contains(&Key::Unattributed));
+    if unattributed {
         notes.push(format!("{UNATTRIBUTED}: counted, but explained by no event with that detail."));
     }
     if !hidden.is_empty() {
         notes.push(format!("For want of width, not shown: {}.", hidden.join(", ")));
     }
     notes
+}
+
+/// The range, the filters, and what kind of money it is.
+fn scope(question: &Question, summary: &Summary) -> String {
+    let filters = filter_words(question);
+    let money = if summary.signed_in {
+        "Cost: list-price equivalent, which a Claude subscription may cover"
+    } else {
+        "Cost: list prices"
+    };
+    format!("{}{filters}. {money}.", period(question))
+}
+
+/// `, only project=checkout`, or nothing.
+fn filter_words(question: &Question) -> String {
+    let words: Vec<String> = question
+        .filters
+        .iter()
+        .map(|filter| {
+            let value = filter.value.as_deref().map_or_else(|| "(none)".to_owned(), shown);
+            format!("{}={value}", filter.dimension.key())
+        })
+        .collect();
+    if words.is_empty() { String::new() } else { format!(", only {}", words.join(" ")) }
+}
+
+fn compared(now: &Facts, before: &Facts, words: &str) -> String {
+    let total = money(now.cost_usd);
+    match change(now.cost_usd, before.cost_usd) {
+        Some(change) => format!("{total}, {change} {words} ({}).", money(before.cost_usd)),
+        None => format!("{total}; nothing in {words}."),
+    }
+}
+
+fn unit_word(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Hour => "hour",
+        Unit::Day => "day",
+        Unit::Week => "week",
+        Unit::Month => "month",
+    }
 }
 
 fn period(question: &Question) -> String {
@@ -238,6 +335,7 @@ impl Column {
             Self::PullRequests => "PRs",
             Self::ToolCalls => "calls",
             Self::ToolFailures => "failed",
+            Self::ToolRejections => "refused",
         }
     }
 
@@ -260,6 +358,7 @@ impl Column {
             Self::PullRequests => whole(facts.pull_requests).to_string(),
             Self::ToolCalls => facts.tool_calls.to_string(),
             Self::ToolFailures => facts.tool_failures.to_string(),
+            Self::ToolRejections => facts.tool_rejections.to_string(),
         }
     }
 

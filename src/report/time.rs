@@ -102,6 +102,36 @@ impl Clock {
             .to_zoned(self.zone().clone())
     }
 
+    /// The range before this one, to compare with: as many days, up to the same time of day; of a
+    /// month, the month before.
+    pub fn previous(&self, range: MinuteRange) -> Option<Previous> {
+        let (start, end) = (self.zoned(range.start), self.zoned(range.end));
+        if start.start_of_day().ok()? != start {
+            let length = range.end - range.start;
+            let before = MinuteRange { start: range.start - length, end: range.start };
+            return Some(Previous { range: before, words: format!("the {} before", span(length)) });
+        }
+        let last_day = self.zoned(range.end - 1).date();
+        let whole = end.start_of_day().ok()? == end;
+        let days = i64::from((last_day - start.date()).get_days()) + 1;
+        let is_month = start.day() == 1 && last_day.first_of_month() == start.date();
+        let (back, words) = match days {
+            _ if is_month => (1.month(), "the month before".to_owned()),
+            1 => (1.days(), "the day before".to_owned()),
+            _ => (days.days(), format!("the {days} days before")),
+        };
+        let start = start.checked_sub(back).ok()?;
+        let end =
+            if whole && is_month { self.zoned(range.start) } else { end.checked_sub(back).ok()? };
+        let before = MinuteRange {
+            start: floor_minute(start.start_of_day().ok()?.timestamp()),
+            // The 31st of a month that has none is its last day.
+            end: floor_minute(end.timestamp()).min(range.start),
+        };
+        let words = if whole { words } else { format!("{words} up to the same time") };
+        (before.start < before.end).then_some(Previous { range: before, words })
+    }
+
     fn understand(&self, word: &str) -> Option<Timestamp> {
         let today = self.now.date();
         match word {
@@ -135,6 +165,24 @@ impl Clock {
 pub struct MinuteRange {
     pub start: i64,
     pub end: i64,
+}
+
+/// A range to compare with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    pub range: MinuteRange,
+    /// `the 7 days before up to the same time`
+    pub words: String,
+}
+
+/// `90 minutes`, `12 hours`, `3 days`.
+fn span(minutes: i64) -> String {
+    let (count, unit) = match minutes {
+        _ if minutes % (24 * 60) == 0 => (minutes / (24 * 60), "day"),
+        _ if minutes % 60 == 0 => (minutes / 60, "hour"),
+        _ => (minutes, "minute"),
+    };
+    if count == 1 { unit.to_owned() } else { format!("{count} {unit}s") }
 }
 
 /// What a row by time stands for.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::report::question::Dimensions;
 use crate::report::row::{Row, Tokens};
+use crate::report::summary::Summary;
 use crate::report::time::Clock;
 
 fn question(by: &[&str]) -> Question {
@@ -44,19 +45,19 @@ fn value(text: &str) -> Key {
     Key::Value(text.to_owned())
 }
 
-const PIPED: Look = Look { width: None, colour: false };
+const PIPED: Look = Look { width: None, colour: false, marks: false };
 
 #[test]
 fn by_day() {
     let answer = answer(&[&[value("2026-11-20")], &[value("2026-11-21")]]);
-    insta::assert_snapshot!(text(&question(&["day"]), &answer, PIPED));
+    insta::assert_snapshot!(text(&question(&["day"]), &answer, &Summary::default(), PIPED));
 }
 
 #[test]
 fn a_narrow_terminal_says_what_it_cannot_show() {
     let answer = answer(&[&[value("2026-11-20")]]);
-    let look = Look { width: Some(80), colour: false };
-    let text = text(&question(&["day"]), &answer, look);
+    let look = Look { width: Some(80), colour: false, marks: false };
+    let text = text(&question(&["day"]), &answer, &Summary::default(), look);
     assert!(text.lines().take(4).all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(text);
 }
@@ -65,7 +66,12 @@ fn a_narrow_terminal_says_what_it_cannot_show() {
 fn every_width_keeps_the_cost() {
     let answer = answer(&[&[value("2026-11-20")]]);
     for width in 1..200 {
-        let text = text(&question(&["day"]), &answer, Look { width: Some(width), colour: false });
+        let text = text(
+            &question(&["day"]),
+            &answer,
+            &Summary::default(),
+            Look { width: Some(width), colour: false, marks: false },
+        );
         assert!(text.contains("$12.41"), "{width}: {text}");
         let table_width = text.lines().next().unwrap().chars().count();
         assert!(table_width <= width.max(27), "{width}: {text}");
@@ -79,29 +85,39 @@ fn two_dimensions_and_what_has_no_name() {
         &[Key::Unset, value("a|b\u{1b}[31m")],
         &[Key::Unattributed, Key::Unset],
     ]);
-    insta::assert_snapshot!(text(&question(&["repo", "model"]), &answer, PIPED));
+    insta::assert_snapshot!(text(
+        &question(&["repo", "model"]),
+        &answer,
+        &Summary::default(),
+        PIPED
+    ));
 }
 
 #[test]
 fn hours_have_their_offset() {
     let answer = answer(&[&[value("2026-10-25T02:00:00+02:00")]]);
-    let text = text(&question(&["hour"]), &answer, PIPED);
+    let text = text(&question(&["hour"]), &answer, &Summary::default(), PIPED);
     assert!(text.contains("| 2026-10-25 02:00 +02:00 "), "{text}");
 }
 
 #[test]
 fn colour_only_where_it_is_wanted() {
     let answer = answer(&[&[value("2026-11-20")]]);
-    let colourful = text(&question(&["day"]), &answer, Look { width: None, colour: true });
+    let colourful = text(
+        &question(&["day"]),
+        &answer,
+        &Summary::default(),
+        Look { width: None, colour: true, marks: false },
+    );
     assert!(colourful.contains("\u{1b}["));
-    assert!(!text(&question(&["day"]), &answer, PIPED).contains('\u{1b}'));
+    assert!(!text(&question(&["day"]), &answer, &Summary::default(), PIPED).contains('\u{1b}'));
 }
 
 #[test]
 fn long_names_are_cut() {
     let long = "feature/".repeat(20);
     let answer = answer(&[&[value(&long)]]);
-    let text = text(&question(&["branch"]), &answer, PIPED);
+    let text = text(&question(&["branch"]), &answer, &Summary::default(), PIPED);
     assert!(text.contains('…') && !text.contains(&long), "{text}");
 }
 
@@ -157,4 +173,33 @@ fn durations_are_short() {
     {
         assert_eq!(duration(seconds), expected);
     }
+}
+
+#[test]
+fn what_is_to_be_known_about_a_total_is_below_it() {
+    let mut question = question(&["project"]);
+    question.filters = vec!["team=payments".parse().unwrap(), "repo=".parse().unwrap()];
+    let mut answer = answer(&[&[value("checkout")]]);
+    answer.imported = Facts { cost_usd: 2.5, requests: 7, ..Facts::default() };
+    answer.total.unpriced_requests = 3;
+    answer.of_events_only = true;
+    let summary = Summary {
+        previous: question
+            .clock
+            .previous(question.range)
+            .map(|previous| (previous, Facts { cost_usd: 1_000.0, ..Facts::default() })),
+        course: Some((Unit::Day, vec![0.0, 1.0, 4.0, 8.0])),
+        signed_in: true,
+    };
+    let look = Look { width: Some(100), colour: false, marks: true };
+    insta::assert_snapshot!(text(&question, &answer, &summary, look));
+}
+
+#[test]
+fn nothing_with_a_filter_says_where_to_look() {
+    let mut question = question(&["day"]);
+    question.filters = vec!["tag:cost_center=nobody".parse().unwrap()];
+    let words = nothing(&question);
+    assert!(words.contains("only cost_center=nobody."), "{words}");
+    assert!(words.contains("`ccotel report --by tag:cost_center`"), "{words}");
 }

@@ -111,6 +111,73 @@ fn zones_have_names() {
 }
 
 #[track_caller]
+fn check_previous(clock: &Clock, since: &str, until: Option<&str>, expected: (&str, &str, &str)) {
+    let previous = clock.previous(clock.range(since, until).unwrap()).unwrap();
+    let (start, end) = (clock.rfc3339(previous.range.start), clock.rfc3339(previous.range.end));
+    assert_eq!((&*start, &*end, &*previous.words), expected, "{since}");
+}
+
+#[test]
+fn what_a_range_is_compared_with() {
+    let paris = paris();
+    for (since, until, expected) in [
+        (
+            "7d",
+            None,
+            (
+                "2026-11-08T00:00:00+01:00",
+                "2026-11-14T10:18:00+01:00",
+                "the 7 days before up to the same time",
+            ),
+        ),
+        (
+            "yesterday",
+            Some("today"),
+            ("2026-11-19T00:00:00+01:00", "2026-11-20T00:00:00+01:00", "the day before"),
+        ),
+        (
+            "2026-10-01",
+            Some("2026-11-01"),
+            ("2026-09-01T00:00:00+02:00", "2026-10-01T00:00:00+02:00", "the month before"),
+        ),
+        (
+            "this-month",
+            None,
+            (
+                "2026-10-01T00:00:00+02:00",
+                "2026-10-21T10:18:00+02:00",
+                "the month before up to the same time",
+            ),
+        ),
+        // With a day of 25 hours on one side.
+        (
+            "2026-10-25",
+            Some("2026-10-26"),
+            ("2026-10-24T00:00:00+02:00", "2026-10-25T00:00:00+02:00", "the day before"),
+        ),
+        (
+            "2026-11-20T09:00:00+01:00",
+            Some("2026-11-20T21:00:00+01:00"),
+            ("2026-11-19T21:00:00+01:00", "2026-11-20T09:00:00+01:00", "the 12 hours before"),
+        ),
+    ] {
+        check_previous(&paris, since, until, expected);
+    }
+    // The 31st up to now, of a month before that has 28 days.
+    let march = clock("2026-03-31T12:00:00+02:00[Europe/Paris]");
+    check_previous(
+        &march,
+        "this-month",
+        None,
+        (
+            "2026-02-01T00:00:00+01:00",
+            "2026-02-28T12:01:00+01:00",
+            "the month before up to the same time",
+        ),
+    );
+}
+
+#[track_caller]
 fn check_buckets(clock: &Clock, since: &str, until: &str, unit: Unit, expected: &[(&str, i64)]) {
     let range = clock.range(since, Some(until)).unwrap();
     let found: Vec<(String, i64)> = buckets(clock, range, unit)

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests end the test, too")]
 
+mod choices;
+mod session;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -111,6 +114,7 @@ fn report(data_dir: &Path, arguments: &[&str]) -> Output {
         .env("CCOTEL_CONFIG_DIR", data_dir.join("config"))
         .env("CCOTEL_RUNTIME_DIR", data_dir.join("run"))
         .env("TZ", "Europe/Paris")
+        .env("LC_ALL", "C.UTF-8")
         .env_remove("NO_COLOR")
         .output()
         .unwrap()
@@ -130,11 +134,18 @@ fn document(data_dir: &Path, arguments: &[&str]) -> serde_json::Value {
     serde_json::from_str(&printed(data_dir, arguments)).unwrap()
 }
 
-/// The one line that a refused command says.
+/// The one line that a refused command says; with `--json` a document says the same.
 #[track_caller]
 fn refused(data_dir: &Path, arguments: &[&str], code: i32) -> String {
     let output = report(data_dir, arguments);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    let words = String::from_utf8_lossy(&output.stderr);
+    let words = words.trim_end().trim_start_matches("ccotel: ");
+    if arguments.contains(&"--json") {
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document, serde_json::json!({"schema": 1, "error": words}));
+    } else {
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    }
     let words = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{words}");
     assert_eq!(words.lines().count(), 1, "{words}");
@@ -215,8 +226,22 @@ fn what_was_typed_wrongly_is_named() {
         (&["--by", "day,hour"], "one of hour, day, week and month"),
         (&["--by", "team", "--by", "team"], "`team` twice"),
         (&["--tz", "Mars/Olympus"], "`Mars/Olympus` is not a time zone"),
+        (&["--where", "checkout"], "`checkout` is not a filter: give DIMENSION=VALUE"),
+        (&["--where", "projetc=x"], "`projetc` is not something to report by"),
+        (&["--where", "day=2026-11-14"], "give --since and --until"),
+        (&["--since", "yesteday", "--json"], "`yesteday` is not a time: give a day"),
+        (&["--json", "--csv"], "--csv"),
+        (&["--session", "s1", "--by", "day"], "--by"),
+        (&["--imported", "maybe"], "maybe"),
     ] {
-        let words = refused(directory.path(), arguments, 2);
+        let clap_refuses = ["--csv", "--by", "maybe"].contains(&expected);
+        let words = if clap_refuses {
+            let output = report(directory.path(), arguments);
+            assert_eq!(output.status.code(), Some(2));
+            String::from_utf8(output.stderr).unwrap()
+        } else {
+            refused(directory.path(), arguments, 2)
+        };
         assert!(words.starts_with("ccotel: ") && words.contains(expected), "{words}");
     }
 }
@@ -249,13 +274,22 @@ fn a_newer_history_asks_for_an_upgrade() {
     assert!(words.contains("newer ccotel") && words.contains("upgrade"), "{words}");
 }
 
+#[test]
+fn an_older_history_asks_for_the_agent() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("history.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 1").unwrap();
+    let words = refused(directory.path(), &["--json"], 1);
+    assert!(words.contains("older ccotel") && words.contains("agent restart"), "{words}");
+}
+
 /// The agent writes while a report reads: neither waits, and the report is of one moment.
 #[test]
 fn it_reads_while_the_agent_writes() {
     let directory = tempfile::tempdir().unwrap();
     record(directory.path());
     let writer = rusqlite::Connection::open(directory.path().join("history.db")).unwrap();
-    writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM counter;").unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; DELETE FROM counter_pack;").unwrap();
     let text = printed(directory.path(), &in_range(&["--by", "project"]));
     assert!(text.contains("$0.30"), "{text}");
     writer.execute_batch("ROLLBACK").unwrap();
@@ -265,7 +299,19 @@ fn it_reads_while_the_agent_writes() {
 fn help_explains_times_and_costs() {
     let directory = tempfile::tempdir().unwrap();
     let text = printed(directory.path(), &["--help"]);
-    for words in ["--since", "--until", "--by", "--tz", "--json", "whole minutes", "list-price"] {
+    for words in [
+        "--since",
+        "--until",
+        "--by",
+        "--where",
+        "--session",
+        "--imported",
+        "--tz",
+        "--json",
+        "--csv",
+        "whole minutes",
+        "list prices",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
 }
