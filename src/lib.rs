@@ -16,3 +16,4 @@ pub mod record;
 pub mod report;
 pub mod store;
 pub mod tags;
+pub mod verify;

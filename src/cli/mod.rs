@@ -24,6 +24,7 @@ pub mod retry;
 pub mod status;
 pub mod tags;
 mod usage;
+pub mod verify;
 
 /// Claude Code, counted: what it costs and does, by project and team
 #[derive(Debug, Parser)]
@@ -60,6 +61,8 @@ pub enum Command {
     Report(report::Args),
     /// Take in past usage, from the transcripts that Claude Code keeps
     Import(import::Args),
+    /// Compare counters, events and transcripts, and name what differs
+    Verify(verify::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -113,6 +116,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
         Command::Import(args) => import::run(args, cli.no_color),
+        Command::Verify(args) => verify::run(args),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),

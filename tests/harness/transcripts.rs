@@ -166,7 +166,8 @@ impl Generator {
 
     /// An answer in one to three lines, and the result of its tool.
     fn answer(&mut self, session: &mut Session, prompt: &str, tool: bool) -> io::Result<()> {
-        let (model, prices) = PRICES[if self.random.u8(..) < 6 { 3 } else { self.random.usize(..3) }];
+        let (model, prices) =
+            PRICES[if self.random.u8(..) < 6 { 3 } else { self.random.usize(..3) }];
         let (input, output) = (self.random.i64(1..200), self.random.i64(20..3000));
         let (read, creation) = (self.random.i64(0..90_000), self.random.i64(0..9_000));
         let hour = if self.random.bool() { creation / 3 } else { 0 };
@@ -289,7 +290,8 @@ impl Generator {
             "attachment": { "type": "prompt_snapshot", "systemPrompt": [self.text(5000, 30_000)] },
         });
         self.put(session, snapshot, false)?;
-        let title = format!(r#"{{"type":"summary","summary":"{}","leafUuid":"x"}}"#, self.id("title"));
+        let title =
+            format!(r#"{{"type":"summary","summary":"{}","leafUuid":"x"}}"#, self.id("title"));
         self.line(session, title.as_bytes())
     }
 
