@@ -22,3 +22,4 @@ pub mod stack;
 pub mod store;
 pub mod tags;
 pub mod top;
+pub mod verify;

@@ -34,6 +34,7 @@ pub mod tags;
 pub mod top;
 pub mod uninstall;
 mod usage;
+pub mod verify;
 
 /// Claude Code, counted: what it costs and does, by project and team
 #[derive(Debug, Parser)]
@@ -85,6 +86,8 @@ pub enum Command {
     Import(import::Args),
     /// Sessions as they run: what they do, and what it costs
     Top(top::Args),
+    /// Compare counters, events and transcripts, and name what differs
+    Verify(verify::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Where the configuration is, what it says, and whether it is valid
@@ -151,6 +154,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Open(args) => open::run(args),
         Command::Import(args) => import::run(args, cli.no_color),
         Command::Top(args) => top::run(args, cli.no_color),
+        Command::Verify(args) => verify::run(args),
         Command::Tags(args) => tags::run(args),
         Command::Config(args) => config::run(args),
         Command::Connect(args) => connect::run(args),

@@ -4,9 +4,8 @@
 use rusqlite::{Transaction, params};
 
 use super::item::Answer;
-use crate::report::history::grain::Grain;
-
-const MINUTE_MS: i64 = 60_000;
+use crate::report::history::event_rows::Events;
+use crate::report::history::packs::Activity;
 
 /// A counted request.
 struct Counted {
@@ -19,6 +18,7 @@ struct Counted {
 /// Brings the request at `place` (its time and row) up to date. False where it had as much before.
 pub fn grow(
     transaction: &Transaction<'_>,
+    events: &mut Events<'_>,
     place: (i64, i64),
     answer: &Answer,
     cost_usd: Option<f64>,
@@ -40,27 +40,15 @@ pub fn grow(
         .execute(params![place.0, place.1, cost_usd, input, output, read, creation])?;
     let more = |index: usize| tokens[index] - counted.tokens[index];
     let dearer = cost_usd.unwrap_or(0.0) - counted.cost_usd.unwrap_or(0.0);
-    let minute = place.0.div_euclid(MINUTE_MS);
-    for grain in Grain::ALL {
-        transaction
-            .prepare_cached(
-                "UPDATE activity SET cost_usd = cost_usd + ?5, input_tokens = input_tokens + ?6,
-                   output_tokens = output_tokens + ?7, cache_read_tokens = cache_read_tokens + ?8,
-                   cache_creation_tokens = cache_creation_tokens + ?9
-                 WHERE grain = ?1 AND start_minute = ?2 AND session_id = ?3 AND facet_id = ?4",
-            )?
-            .execute(params![
-                grain.column(),
-                grain.floor(minute),
-                counted.session,
-                counted.facet,
-                dearer,
-                more(0),
-                more(1),
-                more(2),
-                more(3)
-            ])?;
-    }
+    let sums = Activity {
+        cost_usd: dearer,
+        input_tokens: more(0),
+        output_tokens: more(1),
+        cache_read_tokens: more(2),
+        cache_creation_tokens: more(3),
+        ..Activity::default()
+    };
+    events.add_more(place.0, (counted.session, counted.facet), &sums);
     transaction
         .prepare_cached(
             "UPDATE prompt_usage SET cost_usd = cost_usd + ?3, input_tokens = input_tokens + ?4,

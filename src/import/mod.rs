@@ -40,6 +40,7 @@ use crate::paths::Paths;
 use crate::report::history::schema::HistoryError;
 use covered::Covered;
 use facts::Facts;
+use item::{Answer, Item, ItemKind};
 use pool::{Order, Part};
 use summary::Summary;
 use writer::{Context, Writer};
@@ -148,4 +149,44 @@ fn note(summary: &mut Summary, problem: String) {
     if summary.problems.len() < PROBLEMS_MAX {
         summary.problems.push(problem);
     }
+}
+
+/// Reads transcripts without importing them; hands on each answer of the API once, with the session's
+/// id as it is stored, and its cost. Returns what became of the lines.
+pub fn answers(
+    paths: &Paths,
+    roots: &[PathBuf],
+    mut each: impl FnMut(&Item, &Answer, &str, Option<f64>),
+) -> counts::Counts {
+    let found = find::transcripts(roots, |_, _| {});
+    let key = install_key::find(paths).unwrap_or_default();
+    let mut facts = Facts::new(&paths.home, config::load(paths), key);
+    let order = Order {
+        found: &found,
+        known: &std::collections::HashMap::new(),
+        since_ms: 0,
+        quiet_before_ms: i64::MAX,
+        stop: &AtomicBool::new(false),
+    };
+    let mut answers: std::collections::HashMap<item::Key, Item> = std::collections::HashMap::new();
+    let mut counts = counts::Counts::default();
+    pool::read(&order, |_, part| {
+        let Part::Read { chunk, .. } = part else { return true };
+        counts.add(&chunk.counts);
+        for item in chunk.items {
+            if let Some(known) = answers.get_mut(&item.key) {
+                known.merge(item);
+            } else if matches!(item.kind, ItemKind::Answer(_)) {
+                answers.insert(item.key, item);
+            }
+        }
+        true
+    });
+    for item in answers.values() {
+        if let ItemKind::Answer(answer) = &item.kind {
+            let session = facts.session(&item.place);
+            each(item, answer, &session, facts.cost_usd(answer, item.time_ms));
+        }
+    }
+    counts
 }

@@ -181,7 +181,7 @@ fn write(
                 context.summary.add(item, session, cost_usd);
             }
             (Noted::Known { time_ms, row: row @ 1.. }, Some(answer))
-                if growth::grow(transaction, (time_ms, row), answer, cost_usd)? =>
+                if growth::grow(transaction, &mut events, (time_ms, row), answer, cost_usd)? =>
             {
                 context.summary.grown += 1;
             }

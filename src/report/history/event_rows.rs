@@ -4,7 +4,9 @@ use rusqlite::{Transaction, params};
 
 use super::durations::Durations;
 use super::facts::{Fact, Kind, Request};
+use super::grain::Grain;
 use super::intern::Interner;
+use super::packs::{self, Activity};
 use super::prompt_usage::{PromptId, PromptUsages};
 use super::sums::ActivityPacks;
 
@@ -44,6 +46,14 @@ impl<'t> Events<'t> {
         self.prompts.add(session, facet, fact);
         self.durations.add_fact(facet, fact);
         Ok(())
+    }
+
+    /// Adds to the sums of a request that is there: it was counted while it was still being answered.
+    pub fn add_more(&mut self, time_ms: i64, key: (i64, i64), more: &Activity) {
+        let minute = time_ms.div_euclid(MINUTE_MS);
+        for grain in Grain::ALL {
+            self.activities.add_at(packs::place(grain, grain.floor(minute)), key, more);
+        }
     }
 
     /// Writes the sums.
