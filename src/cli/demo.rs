@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +17,7 @@ use crate::deliver::DestinationStatus;
 use crate::demo::agent::ThrowAway;
 use crate::demo::cast::PEOPLE;
 use crate::demo::destinations::{self, Destinations};
-use crate::demo::run::{self, Progress};
+use crate::demo::run;
 use crate::demo::{Fortnight, Truth};
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -26,6 +25,8 @@ use crate::report::history::reader::Imported;
 use crate::report::question::{Dimensions, Question};
 use crate::report::time::Clock;
 use crate::report::{json as document, table};
+
+mod bar;
 
 /// The whole of the demo, in words that a report understands.
 const FORTNIGHT: &str = "14d";
@@ -170,7 +171,7 @@ impl Demo<'_> {
         destinations: &Destinations,
     ) -> anyhow::Result<Vec<DestinationStatus>> {
         let started = Instant::now();
-        let mut bar = Bar::new(&self.fortnight);
+        let mut bar = bar::Bar::new(&self.fortnight);
         let statuses =
             run::run(agent, &self.fortnight, destinations, &mut |at| bar.show(at)).await?;
         drop(bar);
@@ -284,52 +285,4 @@ impl Interrupted {
             _ = hangup.recv() => {}
         }
     }
-}
-
-/// How far it is, on a terminal.
-struct Bar {
-    bar: ProgressBar,
-    total: u64,
-    sending: bool,
-}
-
-impl Bar {
-    fn new(fortnight: &Fortnight) -> Self {
-        let total: usize = fortnight.sessions.iter().map(|session| session.happenings.len()).sum();
-        let total = total as u64;
-        let target = if std::io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
-        bar.set_style(style("fourteen days pass"));
-        Self { bar, total, sending: false }
-    }
-
-    fn show(&mut self, progress: Progress) {
-        match progress {
-            Progress::Filling(done) => self.bar.set_position(done as u64),
-            Progress::Sending(left) => {
-                if !self.sending {
-                    self.sending = true;
-                    self.total = left;
-                    self.bar.set_style(style("sending"));
-                    self.bar.set_length(left);
-                }
-                self.bar.set_position(self.total.saturating_sub(left));
-            }
-        }
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-fn style(what: &str) -> ProgressStyle {
-    let template = format!("{what} {{wide_bar}} {{percent}} %");
-    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
