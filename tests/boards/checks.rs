@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail, ensure};
-use ccotel::record::attributes::{LABELS, TABLE};
+use ccotel::record::attributes::{EVENTS, LABELS, TABLE};
 use ccotel::record::names::label_name;
 use serde_json::Value;
 
@@ -50,6 +50,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("the_roadmaps_panels_are_there_by_name", &[], roadmap),
         Case::new("every_metric_and_label_is_one_that_ccotel_produces", &[], known_names),
         Case::new("no_panel_has_an_unbounded_label", &[], bounded),
+        Case::new("the_reference_names_every_metric_event_and_attribute", &[], reference),
         Case::new("boards_can_be_imported_and_provisioned", &[], importable),
     ]
 }
@@ -138,6 +139,30 @@ fn known_names() -> Result<()> {
     }
     Ok(())
 }
+
+/// Both ways for what is ours to list: nothing is missing, and no event is named that there is not.
+fn reference() -> Result<()> {
+    let page = std::fs::read_to_string(dashboards::root().join("docs/reference.md"))?;
+    let mut names: Vec<String> =
+        metric_names()?.into_iter().filter(|it| !HINTS.contains(&it.as_str())).collect();
+    names.extend(EVENTS.iter().map(|event| (*event).to_owned()));
+    for key in TABLE.iter().flat_map(|(_, keys)| keys.iter()) {
+        names.extend([(*key).to_owned(), label_name(key)]);
+    }
+    for name in names {
+        ensure!(page.contains(&format!("`{name}`")), "docs/reference.md does not name {name}");
+    }
+    let events = page.split("## Events").nth(1).and_then(|it| it.split("## Attributes").next());
+    for line in events.into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("| `"))
+    {
+        let name = line.split('`').next().unwrap_or_default();
+        ensure!(EVENTS.contains(&name), "docs/reference.md: there is no event {name}");
+    }
+    Ok(())
+}
+
+/// Words of the sources that only begin like a metric.
+const HINTS: [&str; 1] = ["ccotel_other_total"];
 
 /// As the sources name them.
 fn metric_names() -> Result<BTreeSet<String>> {

@@ -25,6 +25,8 @@ const DAY_S: i64 = 24 * 3600;
 const DAYS: i64 = 14;
 /// Doubles of different orders of adding.
 const EXACT: f64 = 1e-6;
+/// Recording rules, budgets and alerts.
+const RULES_MIN: usize = 15;
 /// What the demo never does, and so is rightly empty.
 const RIGHTLY_EMPTY: [&str; 0] = [];
 /// The agent's own health: the throw-away agent of the demo sends none.
@@ -144,6 +146,10 @@ fn check(kind: &str) -> Result<()> {
         .context("a session")?
         .id
         .clone();
+    asker.rules()?;
+    if is_loki {
+        asker.loki_rules()?;
+    }
     asker.all(kind, &session)
 }
 
@@ -250,6 +256,55 @@ struct Asker {
 }
 
 impl Asker {
+    /// Every rule that Prometheus has loaded, asked at the fortnight's end.
+    fn rules(&self) -> Result<()> {
+        let answer = http::get_json(&self.prometheus.url("/api/v1/rules"), &[])?;
+        let groups = answer["data"]["groups"].as_array().context("groups")?;
+        let rules: Vec<&Value> = groups
+            .iter()
+            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
+            .collect();
+        ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
+        for rule in rules {
+            let (name, query) = (text(rule, "name"), text(rule, "query"));
+            let found = self.value(&self.prometheus, "/api/v1/query", query)?;
+            if text(rule, "type") == "recording" {
+                ensure!(found.rows > 0, "{name} is empty: {query}");
+            }
+            if name == "claude_code:cost_usd:growth30d" {
+                let (sum, truth) = (found.sum.unwrap_or_default(), self.truth.total.cost_usd);
+                ensure!((sum - truth).abs() < EXACT * truth, "{name} is {sum}, not {truth}");
+            }
+            println!("rule {name}: {} rows, {:?}", found.rows, found.sum);
+        }
+        Ok(())
+    }
+
+    /// Those of Loki's ruler; what they count in a minute is in a fortnight what the truth says.
+    fn loki_rules(&self) -> Result<()> {
+        let text = std::fs::read_to_string(root().join("grafana/alerts/loki/claude-code.yaml"))?;
+        let facts = &self.truth.total;
+        let truths = [facts.requests + facts.errors, facts.errors];
+        let exprs: Vec<&str> =
+            text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+        ensure!(exprs.len() == truths.len(), "{exprs:?}");
+        for (expr, truth) in exprs.iter().zip(truths) {
+            let found =
+                self.value(&self.events, "/loki/api/v1/query", &expr.replace("[1m]", "[14d]"))?;
+            #[expect(clippy::cast_precision_loss, reason = "counts of a fortnight")]
+            let truth = truth as f64;
+            ensure!(found.sum == Some(truth), "{expr} is {:?}, not {truth}", found.sum);
+        }
+        Ok(())
+    }
+
+    fn value(&self, server: &Server, path: &str, query: &str) -> Result<Found> {
+        let time = self.end_s.to_string();
+        let (status, body) = http::get(&server.url(path), &[("query", query), ("time", &time)])?;
+        ensure!(status == 200, "{query}: {status}: {body}");
+        Found::read(&body, false, query.to_owned())
+    }
+
     /// Everything is asked, then everything wrong is told at once.
     fn all(&self, kind: &str, session: &str) -> Result<()> {
         let folder = if kind == "loki" { "dashboards/" } else { "dashboards-victorialogs/" };
