@@ -54,11 +54,14 @@ pub fn requests(
         let mut requests = Vec::new();
         while let Some(row) = rows.next()? {
             let facet: i64 = row.get(2)?;
-            if !names.contains_key(&facet) {
-                let model = models.value(facet)?.unwrap_or_default();
-                names.insert(facet, (canonical(&model), sources.value(facet)?.unwrap_or_default()));
-            }
-            let (model, query_source) = names.get(&facet).cloned().unwrap_or_default();
+            let (model, query_source) = match names.get(&facet) {
+                Some(known) => known.clone(),
+                None => {
+                    let model = canonical(&models.value(facet)?.unwrap_or_default());
+                    let found = (model, sources.value(facet)?.unwrap_or_default());
+                    names.entry(facet).or_insert(found).clone()
+                }
+            };
             requests.push(Request {
                 time_ms: row.get(0)?,
                 session: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
