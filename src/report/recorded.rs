@@ -54,6 +54,7 @@ impl Recorded {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as facts have it")]
 pub fn text(text: &str) -> Option<Arc<str>> {
     Some(Arc::from(text))
 }

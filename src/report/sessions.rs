@@ -59,7 +59,7 @@ pub fn list(
     for (index, file) in history.files().iter().enumerate() {
         let mut of_file: IdMap<i64, Sum> = IdMap::default();
         let mut matcher = Matcher::new(file, filters)?;
-        file.activity(&[range.start..range.end], |_, session, facet, activity| {
+        file.activity(&[range.minutes()], |_, session, facet, activity| {
             if session == NONE || !matcher.passes(session, facet)? {
                 return Ok(());
             }

@@ -185,6 +185,12 @@ fn span(minutes: i64) -> String {
     if count == 1 { unit.to_owned() } else { format!("{count} {unit}s") }
 }
 
+impl MinuteRange {
+    pub fn minutes(self) -> Range<i64> {
+        self.start..self.end
+    }
+}
+
 /// What a row by time stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

@@ -32,7 +32,7 @@ pub fn list(
     for file in history.files() {
         let mut facets = Facets::new(file)?;
         let mut matcher = Matcher::new(file, filters)?;
-        file.activity(&[range.start..range.end], |_, session, facet, activity| {
+        file.activity(&[range.minutes()], |_, session, facet, activity| {
             if activity.tool_calls + activity.tool_rejections == 0
                 || !matcher.passes(session, facet)?
             {

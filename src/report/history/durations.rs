@@ -210,11 +210,11 @@ fn small(number: u64) -> i64 {
 pub struct Durations(BTreeMap<i64, BTreeMap<i64, Duration>>);
 
 impl Durations {
-    pub fn add_fact(&mut self, facet: i64, fact: &Fact) {
-        match &fact.kind {
-            facts::Kind::Request(request) => self.add_request(fact.time_ms, facet, request),
+    pub fn add_fact(&mut self, facet: i64, event: &Fact) {
+        match &event.kind {
+            facts::Kind::Request(request) => self.add_request(event.time_ms, facet, request),
             facts::Kind::ToolResult(result) => {
-                self.add(Kind::Tool, fact.time_ms, facet, result.duration_ms, 0);
+                self.add(Kind::Tool, event.time_ms, facet, result.duration_ms, 0);
             }
             _ => {}
         }

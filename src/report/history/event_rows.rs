@@ -37,14 +37,14 @@ impl<'t> Events<'t> {
 
     /// Adds an event. `place` tells apart what happened in the same millisecond; an event that is
     /// given twice counts twice.
-    pub fn add(&mut self, fact: &Fact, place: (i64, i64)) -> rusqlite::Result<()> {
+    pub fn add(&mut self, event: &Fact, place: (i64, i64)) -> rusqlite::Result<()> {
         let session =
-            self.interner.session(fact.session.as_deref(), fact.time_ms, &fact.of_session)?;
-        let facet = self.interner.facet(&fact.facet)?;
-        self.rows.insert(fact, place, session, facet, &mut self.interner)?;
-        self.activities.add(fact.time_ms.div_euclid(MINUTE_MS), session, facet, &fact.kind);
-        self.prompts.add(session, facet, fact);
-        self.durations.add_fact(facet, fact);
+            self.interner.session(event.session.as_deref(), event.time_ms, &event.of_session)?;
+        let facet = self.interner.facet(&event.facet)?;
+        self.rows.insert(event, place, session, facet, &mut self.interner)?;
+        self.activities.add(event.time_ms.div_euclid(MINUTE_MS), session, facet, &event.kind);
+        self.prompts.add(session, facet, event);
+        self.durations.add_fact(facet, event);
         Ok(())
     }
 
@@ -91,15 +91,15 @@ impl<'t> EventRows<'t> {
 
     pub fn insert(
         &mut self,
-        fact: &Fact,
+        event: &Fact,
         (row, ordinal): (i64, i64),
         session: i64,
         facet: i64,
         texts: &mut Interner<'t>,
     ) -> rusqlite::Result<()> {
-        let time_ms = fact.time_ms;
-        let prompt = fact.prompt_id.as_deref().map(PromptId::new);
-        match &fact.kind {
+        let time_ms = event.time_ms;
+        let prompt = event.prompt_id.as_deref().map(PromptId::new);
+        match &event.kind {
             Kind::Request(request) => {
                 let common = (time_ms, row, ordinal, session, facet);
                 self.request(common, prompt.as_ref(), request, texts)?

@@ -213,7 +213,7 @@ fn whole(value: f64) -> Option<u64> {
         reason = "a whole number between 0 and 2^53"
     )]
     let whole = value as u64;
-    (value >= 0.0 && value <= WHOLE_MAX && value.fract() == 0.0 && !value.is_sign_negative())
+    ((0.0..=WHOLE_MAX).contains(&value) && value.fract() == 0.0 && !value.is_sign_negative())
         .then_some(whole)
 }
 
@@ -228,9 +228,10 @@ fn double(bytes: &mut &[u8]) -> Option<f64> {
     Some(f64::from_le_bytes(*head))
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
 pub fn put(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
+        bytes.push(number as u8 | 0x80);
         number >>= 7;
     }
     bytes.push(number as u8);

@@ -81,13 +81,13 @@ const NO_REQUEST: f64 = -1.0;
 
 impl PromptUsages {
     /// Adds an event. What belongs to no prompt is left out.
-    pub fn add(&mut self, session: i64, facet: i64, fact: &Fact) {
-        let prompt = fact.prompt_id.as_deref().map(PromptId::new);
-        let usage = match &fact.kind {
+    pub fn add(&mut self, session: i64, facet: i64, event: &Fact) {
+        let prompt = event.prompt_id.as_deref().map(PromptId::new);
+        let usage = match &event.kind {
             Kind::ToolDecision { .. } => return,
-            _ => self.at(session, prompt, fact.time_ms, facet),
+            _ => self.at(session, prompt, event.time_ms, facet),
         };
-        match &fact.kind {
+        match &event.kind {
             Kind::Request(request) => usage.add_request(facet, request),
             Kind::Error { .. } => usage.errors += 1,
             Kind::ToolResult { .. } => usage.tool_calls += 1,

@@ -1,5 +1,7 @@
 //! A story as lines to read: who and where, what it came to, and a table of what happened.
 
+use std::fmt::Write as _;
+
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
@@ -21,7 +23,7 @@ pub fn text(clock: &Clock, story: &Story, look: Look) -> String {
         text.push('\n');
     }
     if story.left_out > 0 {
-        text += &format!("\n{} earlier entries are not shown.\n", story.left_out);
+        let _ = write!(text, "\n{} earlier entries are not shown.\n", story.left_out);
     }
     text
 }
@@ -137,10 +139,10 @@ fn cells(what: &What) -> [String; 4] {
         What::Prompt { length, command } => {
             let mut words = "prompt".to_owned();
             if let Some(command) = command {
-                words += &format!(" /{}", shown(command.trim_start_matches('/')));
+                let _ = write!(words, " /{}", shown(command.trim_start_matches('/')));
             }
             if let Some(length) = length {
-                words += &format!(", {}", counted(*length, "character"));
+                let _ = write!(words, ", {}", counted(*length, "character"));
             }
             [words, none(), none(), none()]
         }
@@ -148,10 +150,10 @@ fn cells(what: &What) -> [String; 4] {
         What::Error { model, class, status_code, duration_ms, .. } => {
             let mut words = format!("  {} failed", name(model.as_deref(), "request"));
             if let Some(class) = class {
-                words += &format!(": {}", shown(class));
+                let _ = write!(words, ": {}", shown(class));
             }
             if let Some(code) = status_code {
-                words += &format!(" ({code})");
+                let _ = write!(words, " ({code})");
             }
             [words, took(*duration_ms), none(), none()]
         }
@@ -161,7 +163,7 @@ fn cells(what: &What) -> [String; 4] {
                 words += " failed";
             }
             if let Some(kind) = error_type {
-                words += &format!(": {}", shown(kind));
+                let _ = write!(words, ": {}", shown(kind));
             }
             [words, took(*duration_ms), none(), none()]
         }
@@ -169,7 +171,7 @@ fn cells(what: &What) -> [String; 4] {
             let verb = if *accepted == Some(false) { "refused" } else { "decided" };
             let mut words = format!("  {} {verb}", name(tool.as_deref(), "tool"));
             if let Some(source) = source {
-                words += &format!(": {}", shown(source));
+                let _ = write!(words, ": {}", shown(source));
             }
             [words, none(), none(), none()]
         }
@@ -180,7 +182,7 @@ fn request_cells(request: &Request) -> [String; 4] {
     let mut words = format!("  {}", name(request.model.as_deref(), "request"));
     for more in [&request.query_source, &request.effort, &request.speed] {
         if let Some(more) = more.as_deref().filter(|more| *more != "normal") {
-            words += &format!(", {}", shown(more));
+            let _ = write!(words, ", {}", shown(more));
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "tokens of a request")]
