@@ -100,11 +100,13 @@ fn time_series<'a>(series: &'a SeriesSamples, symbols: &mut Symbols<'a>) -> Time
     TimeSeries { labels_refs, samples, metadata: Some(metadata) }
 }
 
-/// Every series of the store is a counter and named like one; the agent's own gauges are not.
+/// Every series of the store is a counter; only the agent's own may be gauges, as their names say.
 fn metric_type(series: &SeriesSamples) -> MetricType {
     let name = series.labels.iter().find(|(name, _)| &**name == "__name__");
     match name {
-        Some((_, name)) if !name.ends_with("_total") => MetricType::Gauge,
+        Some((_, name)) if name.starts_with("ccotel_") && !name.ends_with("_total") => {
+            MetricType::Gauge
+        }
         _ => MetricType::Counter,
     }
 }
