@@ -54,7 +54,7 @@ impl Settings {
 
     pub fn get(&self, name: &str) -> Option<&str> {
         let values = self.lines.iter().filter_map(|line| line.trim().split_once('='));
-        values.filter(|(other, _)| other.trim() == name).map(|(_, value)| value.trim()).next_back()
+        values.rev().find(|(other, _)| other.trim() == name).map(|(_, value)| value.trim())
     }
 
     pub fn set(&mut self, name: &str, value: &str) {
