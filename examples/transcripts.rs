@@ -12,7 +12,8 @@ use std::path::Path;
 use anyhow::Context as _;
 
 fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
+    let arguments: Vec<String> = arguments.collect();
     let [folder, bytes, rest @ ..] = &arguments[..] else {
         anyhow::bail!("give a folder and a number of bytes");
     };

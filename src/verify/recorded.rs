@@ -54,13 +54,12 @@ pub fn requests(
         let mut requests = Vec::new();
         while let Some(row) = rows.next()? {
             let facet: i64 = row.get(2)?;
-            let (model, query_source) = match names.get(&facet) {
-                Some(known) => known.clone(),
-                None => {
-                    let model = canonical(&models.value(facet)?.unwrap_or_default());
-                    let found = (model, sources.value(facet)?.unwrap_or_default());
-                    names.entry(facet).or_insert(found).clone()
-                }
+            let (model, query_source) = if let Some(known) = names.get(&facet) {
+                known.clone()
+            } else {
+                let model = canonical(&models.value(facet)?.unwrap_or_default());
+                let found = (model, sources.value(facet)?.unwrap_or_default());
+                names.entry(facet).or_insert(found).clone()
             };
             requests.push(Request {
                 time_ms: row.get(0)?,

@@ -187,7 +187,7 @@ impl Generator {
             None => self.truth.unpriced_requests += 1,
         }
         let (id, request, tool_id) = (self.id("msg"), self.id("req"), self.id("toolu"));
-        let lines = self.random.usize(1..4);
+        let lines = self.random.i64(1..4);
         for part in 0..lines {
             let last = part + 1 == lines;
             let content = if last && tool {
@@ -196,7 +196,7 @@ impl Generator {
             } else {
                 json!({ "type": "text", "text": self.text(50, 3000) })
             };
-            let said = if last || !session.grows { output } else { 1 + part as i64 };
+            let said = if last || !session.grows { output } else { 1 + part };
             let line = json!({
                 "type": "assistant", "requestId": request, "promptId": prompt,
                 "message": {
