@@ -73,6 +73,7 @@ impl Server {
         let path = program.find().with_context(|| program.missing())?;
         let child = Command::new(path)
             .args(arguments)
+            .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
