@@ -26,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         with("promtool", "rules_hold_and_their_tests_pass", rules),
         with("promtool", "prometheus_takes_the_stacks_configurations", configurations),
         with("docker-compose", "compose_takes_the_stack_with_every_profile", compose),
+        with("kubectl", "kustomizations_render", kustomizations),
         schema(),
     ]
 }
@@ -80,6 +81,15 @@ fn compose(compose: &Path) -> Result<()> {
     let mut unset = Command::new(compose);
     unset.args(["-f", "stack/compose.yaml", "config", "-q"]).env_remove("GRAFANA_ADMIN_PASSWORD");
     ensure!(run(&mut unset).is_err(), "there is no default password");
+    Ok(())
+}
+
+fn kustomizations(kubectl: &Path) -> Result<()> {
+    for folder in ["base", "overlays/nodeport", "overlays/ingress", "overlays/tailscale"] {
+        run(Command::new(kubectl)
+            .arg("kustomize")
+            .arg(Path::new("stack/kubernetes").join(folder)))?;
+    }
     Ok(())
 }
 
