@@ -132,7 +132,11 @@ fn managed_settings() -> Result<()> {
         let command = in_namespace(&sandbox, &claude, &settings)?;
         let terminal = Terminal::start(command)?;
         terminal.wait_for("the answer", |screen| screen.contains("It is."))?;
-        Ok(terminal.screen())
+        let screen = terminal.screen();
+        // Its own end, since it sends its metrics then.
+        let code = terminal.finish(http::TIMEOUT)?;
+        ensure!(code == Some(0), "it ended with {code:?}:\n{screen}");
+        Ok(screen)
     };
     let (first, second) = (launch()?, launch()?);
     ensure!(first.to_lowercase().contains("managed"), "the wrapper does not say so:\n{first}");
