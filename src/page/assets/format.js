@@ -30,7 +30,7 @@ export function seconds(value) {
   const rounded = Math.round(value);
   if (rounded < 60) return `${rounded} s`;
   if (rounded < 600) return rounded % 60 ? `${Math.floor(rounded / 60)} m ${rounded % 60} s` : `${rounded / 60} m`;
-  const minutes = Math.round(value / 60);
+  const minutes = Math.floor(value / 60); // as in `ccotel report`
   if (minutes < 60) return `${minutes} m`;
   const hours = Math.floor(minutes / 60);
   if (hours < 100) return minutes % 60 ? `${hours} h ${minutes % 60} m` : `${hours} h`;
