@@ -81,6 +81,12 @@ impl Facts {
         id
     }
 
+    /// A request's id as it is stored.
+    pub fn request_id(&mut self, place: &Place, answer: &Answer) -> Option<Arc<str>> {
+        let level = self.folder(place.directory.as_deref()).level;
+        answer.request_id.as_deref().and_then(|id| self.id("request_id", id, level))
+    }
+
     pub fn fact(&mut self, item: &Item) -> Fact {
         let folder = self.folder(item.place.directory.as_deref());
         let level = folder.level;
