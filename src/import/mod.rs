@@ -24,6 +24,7 @@ pub mod item;
 mod ledger;
 mod lenient;
 mod line;
+mod memory;
 mod pool;
 pub mod prices;
 pub mod reader;

@@ -143,7 +143,10 @@ impl Reading {
     fn line(&mut self, line: &[u8]) {
         self.at += line.len() as u64 + 1;
         let skipped = self.skipping.take();
-        if self.at <= self.counted_from {
+        // Its end of line may have come since: the line was whole without it.
+        if self.at - 1 <= self.counted_from {
+            self.chunk.bytes += self.at.saturating_sub(self.whole);
+            self.whole = self.whole.max(self.at);
             // Only so that what follows is understood.
             if skipped.is_none() && self.filter.lets_through(line) {
                 self.transcript.read(line, &mut Counts::default(), &mut |_| {});

@@ -127,8 +127,8 @@ pub fn counters(
         .collect())
 }
 
-/// When there were events of any session, so that silence of one can be told from silence of all.
-pub fn event_minutes(
+/// When there were events of any session, to the second, so that silence of one can be told from silence of all.
+pub fn event_times(
     history: &HistoryFile,
     range: &Range<i64>,
 ) -> Result<Vec<(i64, String)>, HistoryError> {
@@ -136,7 +136,7 @@ pub fn event_minutes(
         let mut all: Vec<(i64, String)> = Vec::new();
         for table in ["request", "prompt", "tool_result", "api_error"] {
             let mut query = connection.prepare(&format!(
-                "SELECT DISTINCT time_ms / 60000, session.session_id FROM {table}
+                "SELECT DISTINCT time_ms / 1000 * 1000, session.session_id FROM {table}
                  JOIN session ON session.id = {table}.session_id
                  WHERE time_ms >= ? AND time_ms < ?"
             ))?;

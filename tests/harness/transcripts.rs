@@ -50,6 +50,7 @@ pub struct Generator {
     random: Rng,
     root: PathBuf,
     words: String,
+    text_bytes_max: usize,
     pub truth: Truth,
     number: u64,
 }
@@ -73,7 +74,21 @@ impl Generator {
         let words = (0..40_000)
             .map(|_| if random.u8(..) < 40 { ' ' } else { random.lowercase() })
             .collect();
-        Self { random, root: root.to_path_buf(), words, truth: Truth::default(), number: 0 }
+        Self {
+            random,
+            root: root.to_path_buf(),
+            words,
+            text_bytes_max: usize::MAX,
+            truth: Truth::default(),
+            number: 0,
+        }
+    }
+
+    /// With short texts: more of what counts in as many bytes.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        self.text_bytes_max = 40;
+        self
     }
 
     /// Writes sessions until there are so many bytes.
@@ -322,7 +337,7 @@ impl Generator {
     }
 
     fn text(&mut self, from: usize, to: usize) -> String {
-        let length = self.random.usize(from..to);
+        let length = self.random.usize(from..to).min(self.text_bytes_max);
         let start = self.random.usize(..self.words.len() - length);
         self.words[start..start + length].to_owned()
     }

@@ -104,7 +104,10 @@ fn a_file_written_to_just_now_is_left_to_the_next_import_only_beside_an_agent() 
         .open(&path)?
         .set_modified(SystemTime::now() - Duration::from_secs(60))?;
     let quiet = world.import(&[])?;
-    ensure!(quiet["files"] == json!({"found": 1, "read": 1, "unchanged": 0, "busy": 0, "unreadable": 0}));
+    ensure!(
+        quiet["files"]
+            == json!({"found": 1, "read": 1, "unchanged": 0, "busy": 0, "unreadable": 0})
+    );
     requests(&world, 1)
 }
 

@@ -26,7 +26,7 @@ fn since_leaves_out_what_is_older_until_it_is_asked_for() -> Result<()> {
 
 #[test]
 fn a_dry_run_says_what_would_be_and_leaves_nothing() -> Result<()> {
-    let (world, truth) = World::generated(11, 1 << 20)?;
+    let (world, truth) = World::generated(11, 256 << 10)?;
     let dry = world.import(&["--dry-run"])?;
     ensure!(dry["dry_run"] == true && dry["added"]["requests"] == truth.requests, "{dry}");
     ensure!(!world.sandbox.paths().imported_db().exists());
@@ -58,7 +58,10 @@ fn a_path_is_a_file_or_a_folder_and_stands_instead_of_claude_codes_own() -> Resu
     let of_file = world.import(&[&file.to_string_lossy()])?;
     ensure!(of_file["files"]["found"] == 1 && of_file["added"]["requests"] == 1, "{of_file}");
     let of_folder = world.import(&[&elsewhere.to_string_lossy()])?;
-    ensure!(of_folder["files"]["found"] == 2 && of_folder["files"]["unchanged"] == 1, "{of_folder}");
+    ensure!(
+        of_folder["files"]["found"] == 2 && of_folder["files"]["unchanged"] == 1,
+        "{of_folder}"
+    );
     // By another way to the same place.
     let relative = world.sandbox.ccotel(&["import", "--json", "../backup"]).output()?;
     let relative: Value = serde_json::from_slice(&relative.stdout)?;
@@ -74,8 +77,7 @@ fn claude_config_dir_says_where_transcripts_are() -> Result<()> {
     fs::create_dir_all(&elsewhere)?;
     fs::write(elsewhere.join("s1.jsonl"), format!("{}\n", answer("s1", "1", 0)))?;
     let mut command = world.sandbox.ccotel(&["import", "--json"]);
-    let output =
-        command.env("CLAUDE_CONFIG_DIR", world.sandbox.home().join("claude")).output()?;
+    let output = command.env("CLAUDE_CONFIG_DIR", world.sandbox.home().join("claude")).output()?;
     let document: Value = serde_json::from_slice(&output.stdout)?;
     ensure!(document["added"]["requests"] == 1, "{document}");
     Ok(())

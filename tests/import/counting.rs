@@ -10,16 +10,23 @@ use crate::world::{World, files, same_cost};
 
 /// A seed whose transcripts have everything that is hard.
 const SEED: u64 = 7;
-const BYTES: u64 = 8 << 20;
+const BYTES: u64 = 4 << 20;
 
 #[test]
-fn generated_transcripts_come_to_their_truth_and_the_same_import_twice_changes_nothing() -> Result<()>
-{
+fn generated_transcripts_come_to_their_truth_and_the_same_import_twice_changes_nothing()
+-> Result<()> {
     let (world, truth) = World::generated(SEED, BYTES)?;
     ensure!(
-        [truth.broken, truth.half, truth.foreign, truth.synthetic, truth.unpriced_requests, truth.errors]
-            .iter()
-            .all(|count| *count > 0),
+        [
+            truth.broken,
+            truth.half,
+            truth.foreign,
+            truth.synthetic,
+            truth.unpriced_requests,
+            truth.errors
+        ]
+        .iter()
+        .all(|count| *count > 0),
         "another seed is needed: {truth:#?}"
     );
     let first = world.import(&[])?;
@@ -58,7 +65,7 @@ fn generated_transcripts_come_to_their_truth_and_the_same_import_twice_changes_n
 /// Not only the ledger of files: with every file looked at anew, each line is known.
 #[test]
 fn files_that_look_new_count_no_second_time() -> Result<()> {
-    let (world, truth) = World::generated(SEED + 1, 2 << 20)?;
+    let (world, truth) = World::generated(SEED + 1, 1 << 20)?;
     world.import(&[])?;
     let copy = world.sandbox.home().join("copy");
     copy_all(&world.projects(), &copy)?;
@@ -107,8 +114,7 @@ fn lines_of_any_shape_are_counted_and_passed_over() -> Result<()> {
 fn a_line_longer_than_any_is_passed_over_and_what_follows_counts() -> Result<()> {
     let world = World::new()?;
     let picture = "A".repeat(17 << 20);
-    let lines =
-        [answer("s1", "1", 0), prompt("s1", "2", 1, &picture), answer("s1", "3", 2)];
+    let lines = [answer("s1", "1", 0), prompt("s1", "2", 1, &picture), answer("s1", "3", 2)];
     world.write("s1.jsonl", &lines)?;
     let found = world.import(&[])?;
     ensure!(found["lines"]["too_long"] == 1 && found["added"]["requests"] == 2, "{found}");

@@ -32,14 +32,15 @@ fn killed_at_any_moment_and_run_again_it_comes_to_the_truth() -> Result<()> {
         let wanted = before + random.usize(0..FILES / 3);
         let mut import = start(&world)?;
         let done = until_done(&world, &mut import, wanted)?;
-        kill(&import, Signal::KILL)?;
+        import.kill()?;
         let status = import.wait()?;
         killed_within += usize::from(!status.success() && done > 0 && done < FILES);
         if status.success() {
             // Anew: the next ones have something to do.
             fs::remove_file(world.sandbox.paths().imported_db())?;
             for suffix in ["-wal", "-shm"] {
-                let _ = fs::remove_file(world.sandbox.data_dir().join(format!("imported.db{suffix}")));
+                let _ =
+                    fs::remove_file(world.sandbox.data_dir().join(format!("imported.db{suffix}")));
             }
         }
     }
@@ -47,7 +48,10 @@ fn killed_at_any_moment_and_run_again_it_comes_to_the_truth() -> Result<()> {
     world.import(&[])?;
     world.check(&truth).with_context(|| format!("seed {SEED}"))?;
     let again = world.import(&[])?;
-    ensure!(again["added"]["requests"] == 0 && again["files"]["unchanged"] == truth.files, "{again}");
+    ensure!(
+        again["added"]["requests"] == 0 && again["files"]["unchanged"] == truth.files,
+        "{again}"
+    );
     Ok(())
 }
 
@@ -56,7 +60,8 @@ fn ctrl_c_ends_it_with_what_was_done_and_the_next_one_goes_on() -> Result<()> {
     let (world, truth) = many()?;
     let mut import = start(&world)?;
     until_done(&world, &mut import, 1)?;
-    kill(&import, Signal::INT)?;
+    ensure!(import.try_wait()?.is_none(), "it ended before it could be interrupted");
+    interrupt(&import)?;
     let output = import.wait_with_output()?;
     let document: Value = serde_json::from_slice(&output.stdout)?;
     ensure!(output.status.code() == Some(1) && document["interrupted"] == true, "{document}");
@@ -119,8 +124,7 @@ fn files_done(world: &World) -> usize {
         .unwrap_or(0)
 }
 
-fn kill(import: &Child, signal: Signal) -> Result<()> {
+fn interrupt(import: &Child) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(import.id())?).context("a pid")?;
-    // It may have ended a moment ago: it is not waited for yet, so the pid is still its own.
-    Ok(kill_process(pid, signal)?)
+    Ok(kill_process(pid, Signal::INT)?)
 }

@@ -43,7 +43,9 @@ fn at_minimal_there_is_no_branch_no_folder_and_no_id() -> Result<()> {
     world.write("s1.jsonl", &lines())?;
     world.import(&[])?;
     for (path, bytes) in files(&world.sandbox.data_dir())? {
-        for text in ["a-branch-of-mine", "session-of-mine", "req_of_mine", "toolu_of_mine", "-home-dev-src"] {
+        for text in
+            ["a-branch-of-mine", "session-of-mine", "req_of_mine", "toolu_of_mine", "-home-dev-src"]
+        {
             let found = memchr::memmem::find(&bytes, text.as_bytes());
             ensure!(found.is_none(), "{} has {text}", path.display());
         }
@@ -63,23 +65,40 @@ fn lines() -> Vec<serde_json::Value> {
         }
         more
     };
-    let usage = json!({"input_tokens": 1, "output_tokens": 2, "speed": CANARY, "service_tier": CANARY});
+    let usage =
+        json!({"input_tokens": 1, "output_tokens": 2, "speed": CANARY, "service_tier": CANARY});
     vec![
         line("1", 0, json!({"type": "user", "message": {"role": "user", "content": CANARY}})),
-        line("2", 1, json!({"type": "user", "message": {"role": "user", "content":
-            format!("<command-name>/{CANARY}</command-name>\n<command-args>{CANARY}</command-args>")}})),
-        line("3", 2, json!({"type": "assistant", "requestId": "req_of_mine", "message": {
+        line(
+            "2",
+            1,
+            json!({"type": "user", "message": {"role": "user", "content":
+            format!("<command-name>/{CANARY}</command-name>\n<command-args>{CANARY}</command-args>")}}),
+        ),
+        line(
+            "3",
+            2,
+            json!({"type": "assistant", "requestId": "req_of_mine", "message": {
             "id": "msg_1", "model": MODEL, "usage": usage, "content": [
                 {"type": "thinking", "thinking": CANARY, "signature": CANARY},
                 {"type": "text", "text": CANARY},
                 {"type": "tool_use", "id": "toolu_of_mine", "name": "Bash",
-                    "input": {"command": CANARY, "description": CANARY}}]}})),
-        line("4", 3, json!({"type": "user", "message": {"role": "user", "content": [
+                    "input": {"command": CANARY, "description": CANARY}}]}}),
+        ),
+        line(
+            "4",
+            3,
+            json!({"type": "user", "message": {"role": "user", "content": [
             {"type": "tool_result", "tool_use_id": "toolu_of_mine", "is_error": true, "content": CANARY}]},
-            "toolUseResult": {"stdout": CANARY, "stderr": CANARY}})),
-        line("5", 4, json!({"type": "assistant", "isApiErrorMessage": true, "apiErrorStatus": 400,
+            "toolUseResult": {"stdout": CANARY, "stderr": CANARY}}),
+        ),
+        line(
+            "5",
+            4,
+            json!({"type": "assistant", "isApiErrorMessage": true, "apiErrorStatus": 400,
             "error": CANARY, "message": {"id": "e", "model": "<synthetic>",
-                "content": [{"type": "text", "text": CANARY}]}})),
+                "content": [{"type": "text", "text": CANARY}]}}),
+        ),
         json!({"type": "summary", "summary": CANARY, "leafUuid": "x"}),
         json!({"type": "queue-operation", "operation": "enqueue", "content": CANARY}),
         json!({"type": "last-prompt", "lastPrompt": CANARY}),

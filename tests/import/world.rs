@@ -31,7 +31,7 @@ impl World {
     /// With generated transcripts of about so many bytes.
     pub fn generated(seed: u64, bytes: u64) -> Result<(Self, Truth)> {
         let world = Self::new()?;
-        let mut generator = Generator::new(&world.projects(), seed);
+        let mut generator = Generator::new(&world.projects(), seed).brief();
         generator.write(bytes)?;
         Ok((world, generator.truth))
     }
