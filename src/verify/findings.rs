@@ -142,8 +142,9 @@ fn differs(event: &recorded::Request, request: &transcripts::Request) -> Option<
     }
     Some(fault(Effect::WrongPrice).map_or_else(
         || {
-            let what = "Claude Code's cost is not what the tokens cost at list prices; a discount of the \
-                        organisation's, or a price table that is not of that day";
+            let what = "Claude Code's cost is not what the tokens cost at list prices: an answer that broke off \
+                        before (its event has the cost of both), a discount of the organisation's, or a \
+                        price table that is not of that day";
             finding(Cause::PriceDiffers, what.to_owned(), None)
         },
         |fault| finding(Cause::KnownBadVersion, fault.what.to_owned(), Some(fault.source)),

@@ -11,6 +11,10 @@ use crate::harness::recorded;
 /// Both add the same products, perhaps in another order.
 const RELATIVE_TOLERANCE: f64 = 1e-9;
 
+/// Before this request was answered, an answer to it had broken off after 5 tokens of input and 1 of
+/// output: they are in the event's cost, though neither in its tokens nor in the counters.
+const BROKEN_OFF: (&str, f64) = ("req_mock_da2d509baa59483f98ea", (5.0 * 3.0 + 15.0) / 1e6);
+
 #[test]
 fn every_recorded_request_costs_what_claude_code_says() -> Result<()> {
     let prices = Prices::built_in();
@@ -36,8 +40,11 @@ fn every_recorded_request_costs_what_claude_code_says() -> Result<()> {
                 let speed = event.get("speed").cloned();
                 prices.cost_usd(model, at, &Usage { total, speed, ..Usage::default() })
             });
+            let broken_off = if text("request_id")? == BROKEN_OFF.0 { BROKEN_OFF.1 } else { 0.0 };
             let same = |ours: &Option<f64>| {
-                ours.is_some_and(|ours| (ours - theirs).abs() <= RELATIVE_TOLERANCE * theirs.abs())
+                ours.is_some_and(|ours| {
+                    (ours + broken_off - theirs).abs() <= RELATIVE_TOLERANCE * theirs.abs()
+                })
             };
             ensure!(ours.iter().any(same), "{recording}: {model} costs {theirs}, not {ours:?}");
             *compared.entry(model.clone()).or_default() += 1;
