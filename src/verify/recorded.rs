@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::sums::Sums;
 use crate::import::prices::canonical;
 use crate::report::history::file::{FacetColumn, HistoryFile};
+use crate::report::history::intern::action_of;
 use crate::report::history::schema::HistoryError;
 
 const MINUTE_MS: i64 = 60_000;
@@ -53,13 +54,13 @@ pub fn requests(
         let mut rows = query.query(rusqlite::params![range.start, range.end, session])?;
         let mut requests = Vec::new();
         while let Some(row) = rows.next()? {
-            let facet: i64 = row.get(2)?;
-            let (model, query_source) = match names.get(&facet) {
+            let action = action_of(row.get(2)?);
+            let (model, query_source) = match names.get(&action) {
                 Some(known) => known.clone(),
                 None => {
-                    let model = canonical(&models.value(facet)?.unwrap_or_default());
-                    let found = (model, sources.value(facet)?.unwrap_or_default());
-                    names.entry(facet).or_insert(found).clone()
+                    let model = canonical(&models.value(action)?.unwrap_or_default());
+                    let found = (model, sources.value(action)?.unwrap_or_default());
+                    names.entry(action).or_insert(found).clone()
                 }
             };
             requests.push(Request {

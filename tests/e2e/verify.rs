@@ -14,6 +14,7 @@ use crate::harness::claude::{self, HAIKU, Printed, SONNET, print_arguments, term
 use crate::harness::mock_api::MockApi;
 use crate::harness::poll;
 use crate::harness::programs::Program;
+use crate::harness::recorded::{self, INTERACTIVE, Part};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::scenario;
 use crate::harness::script::{Script, Turn, Usage};
@@ -32,7 +33,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         named("verify_agrees_to_the_cent_after_sessions_with_ccotel", agrees),
         named("verify_agrees_where_ids_are_hashed", agrees_at_minimal),
-        named("verify_expects_titles_in_no_transcript", titles),
+        Case::new("verify_expects_titles_in_no_transcript", &[], titles),
         named("verify_names_a_session_without_ccotel", without_ccotel),
         named("verify_names_a_version_that_is_known_to_be_silent", known_bad),
         named("verify_names_a_stream_that_died", stream_died),
@@ -90,6 +91,7 @@ impl World {
         poll::until(cause, DEADLINE, || {
             let (document, code) = self.verify(&[])?;
             ensure!(document["agree"] == false && code == 1, "exit code {code}: {document:#}");
+            ensure!(!causes(&document).contains(&"still_arriving"), "{document:#}");
             let findings = document["findings"].as_array().context("no findings")?;
             let wrong: Vec<_> = findings.iter().filter(|it| it["expected"] == false).collect();
             ensure!(wrong.len() == 1 && wrong[0]["cause"] == cause, "{document:#}");
@@ -179,16 +181,41 @@ fn check_models(document: &Value, world: &World) -> Result<()> {
     Ok(())
 }
 
-/// The terminal interface asks for a title, by a request that no transcript has.
+/// A recorded session whose titles were asked for by requests that no transcript has, and the transcript
+/// of the others.
 fn titles() -> Result<()> {
     let world = World::new()?;
-    let arguments = terminal_arguments(SONNET, &[], scenario::TERMINAL[0]);
-    let command = world.sandbox.claude(&world.api, &arguments);
-    claude::terminal_session(command, &world.api, &scenario::TERMINAL)?;
+    world.sandbox.start_agent()?;
+    recorded::send(&world.sandbox, INTERACTIVE, Part::Whole)?;
+    let now = jiff::Timestamp::now().to_string();
+    let (mut titles, mut lines) = (0, String::new());
+    for event in recorded::events(INTERACTIVE, "api_request")? {
+        if event["query_source"] == "generate_session_title" {
+            titles += 1;
+            continue;
+        }
+        let number = |name: &str| event[name].parse::<u64>();
+        let line = json!({
+            "type": "assistant", "sessionId": event["session.id"], "requestId": event["request_id"],
+            "timestamp": now, "version": "2.1.197", "entrypoint": "cli",
+            "message": {
+                "id": format!("msg_{}", event["request_id"]), "model": event["model"],
+                "usage": {
+                    "input_tokens": number("input_tokens")?, "output_tokens": number("output_tokens")?,
+                    "cache_read_input_tokens": number("cache_read_tokens")?,
+                    "cache_creation_input_tokens": number("cache_creation_tokens")?,
+                },
+            },
+        });
+        lines += &format!("{line}\n");
+    }
+    let project = world.sandbox.home().join(".claude/projects/-work");
+    fs::create_dir_all(&project)?;
+    fs::write(project.join("recorded.jsonl"), lines)?;
     let document = world.verify_agrees(&["auxiliary_requests"])?;
     let auxiliary = |row: &Value| row["auxiliary"]["requests"].as_u64().unwrap_or_default();
     let models = document["models"].as_array().context("no models")?;
-    ensure!(models.iter().map(auxiliary).sum::<u64>() > 0, "{document:#}");
+    ensure!(models.iter().map(auxiliary).sum::<u64>() == titles && titles > 0, "{document:#}");
     Ok(())
 }
 
@@ -279,7 +306,7 @@ fn prompts_alike() -> Result<()> {
     let arguments = terminal_arguments(SONNET, &[], scenario::TERMINAL[0]);
     let mut terminal = Terminal::start(world.sandbox.claude(&world.api, &arguments))?;
     finished(&world, &terminal, scenario::TERMINAL[0])?;
-    for command in ["/cost", "/clear"] {
+    for command in ["/context", "/clear"] {
         enter(&mut terminal, command)?;
     }
     enter(&mut terminal, scenario::TERMINAL[1])?;
@@ -311,7 +338,7 @@ fn finished(world: &World, terminal: &Terminal, prompt: &str) -> Result<()> {
 
 fn enter(terminal: &mut Terminal, text: &str) -> Result<()> {
     terminal.type_text(text)?;
-    terminal.wait_for("what was typed", |screen| screen.contains(&format!("❯ {text}")))?;
+    terminal.wait_for("what was typed", |screen| screen.contains(text))?;
     terminal.type_text("\r")?;
     if text != "/exit" {
         terminal.wait_for("an empty input line", claude::has_empty_input)?;
