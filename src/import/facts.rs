@@ -127,7 +127,7 @@ impl Facts {
                 class: error_class(*status_code, None),
                 ..ApiError::default()
             }),
-            ItemKind::Prompt { length } => Kind::Prompt { length: Some(*length), command: None },
+            ItemKind::Prompt { length } => Kind::Prompt { length: *length, command: None },
             ItemKind::Tool { success, accepted, source, id, .. } => Kind::ToolResult(ToolResult {
                 success: Some(*success),
                 accepted: *accepted,

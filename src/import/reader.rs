@@ -40,6 +40,7 @@ pub struct Chunk {
 struct Filter {
     assistant: memmem::Finder<'static>,
     user: memmem::Finder<'static>,
+    command: memmem::Finder<'static>,
     request: memmem::Finder<'static>,
     any: memmem::Finder<'static>,
 }
@@ -49,6 +50,7 @@ impl Filter {
         Self {
             assistant: memmem::Finder::new(br#""type":"assistant""#),
             user: memmem::Finder::new(br#""type":"user""#),
+            command: memmem::Finder::new(br#""subtype":"local_command""#),
             request: memmem::Finder::new(br#""type":"api-request""#),
             any: memmem::Finder::new(br#""type":""#),
         }
@@ -58,6 +60,7 @@ impl Filter {
     fn lets_through(&self, line: &[u8]) -> bool {
         self.assistant.find(line).is_some()
             || self.user.find(line).is_some()
+            || self.command.find(line).is_some()
             || self.request.find(line).is_some()
             || self.any.find(line).is_none()
     }

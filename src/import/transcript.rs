@@ -30,6 +30,7 @@ impl Transcript {
         match line.kind.as_str() {
             Some("assistant") => self.assistant(&line, counts, emit),
             Some("user") => self.user(&line, counts, emit),
+            Some("system") => self.command(&line, counts, emit),
             Some("api-request") => self.memory.note_request(&line),
             Some(_) => {}
             None => counts.foreign += 1,
@@ -99,7 +100,10 @@ impl Transcript {
             return;
         };
         if results.is_empty() {
-            let kind = ItemKind::Prompt { length: line.message.content.text.length };
+            let text = line.message.content.text;
+            // A command is noted with words around it.
+            let length = (text.begins == Begins::Plain).then_some(text.length);
+            let kind = ItemKind::Prompt { length };
             emit(self.item(line, key("prompt", uuid), time_ms, kind));
         }
         for (id, is_error) in results {
@@ -113,6 +117,20 @@ impl Transcript {
             };
             emit(self.item(line, key("tool", id), time_ms, kind));
         }
+    }
+
+    /// A command that no model answers. Claude Code counts it as a prompt in its events.
+    fn command(&mut self, line: &Line<'_>, counts: &mut Counts, emit: &mut dyn FnMut(Item)) {
+        let is_command = line.subtype.as_str() == Some("local_command");
+        if !is_command || line.content.text.begins != Begins::Command {
+            return;
+        }
+        let (Some(time_ms), Some(uuid)) = (time_ms(&line.timestamp), line.uuid.as_str()) else {
+            counts.foreign += 1;
+            return;
+        };
+        let kind = ItemKind::Prompt { length: None };
+        emit(self.item(line, key("prompt", uuid), time_ms, kind));
     }
 
     fn item(&mut self, line: &Line<'_>, key: [u8; 16], time_ms: i64, kind: ItemKind) -> Item {

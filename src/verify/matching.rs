@@ -20,14 +20,11 @@ impl<'s> Matching<'s> {
         let mut by_id = HashMap::new();
         let mut without_id: HashMap<Alike<'s>, VecDeque<usize>> = HashMap::new();
         for (index, event) in events.iter().enumerate() {
-            match event.request_id.as_deref() {
-                Some(id) => {
-                    by_id.insert(id, index);
-                }
-                None => {
-                    let alike = (&*event.session, &*event.model, event.sums.tokens());
-                    without_id.entry(alike).or_default().push_back(index);
-                }
+            if let Some(id) = event.request_id.as_deref() {
+                by_id.insert(id, index);
+            } else {
+                let alike = (&*event.session, &*event.model, event.sums.tokens());
+                without_id.entry(alike).or_default().push_back(index);
             }
         }
         Self { events, by_id, without_id, matched: vec![false; events.len()] }

@@ -55,13 +55,12 @@ pub fn requests(
         let mut requests = Vec::new();
         while let Some(row) = rows.next()? {
             let action = action_of(row.get(2)?);
-            let (model, query_source) = match names.get(&action) {
-                Some(known) => known.clone(),
-                None => {
-                    let model = canonical(&models.value(action)?.unwrap_or_default());
-                    let found = (model, sources.value(action)?.unwrap_or_default());
-                    names.entry(action).or_insert(found).clone()
-                }
+            let (model, query_source) = if let Some(known) = names.get(&action) {
+                known.clone()
+            } else {
+                let model = canonical(&models.value(action)?.unwrap_or_default());
+                let found = (model, sources.value(action)?.unwrap_or_default());
+                names.entry(action).or_insert(found).clone()
             };
             requests.push(Request {
                 time_ms: row.get(0)?,

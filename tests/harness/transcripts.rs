@@ -43,6 +43,8 @@ const PRICES: [(&str, Option<[f64; 5]>); 4] = [
 ];
 /// 2026-10-01.
 const START_MS: i64 = 1_790_812_800_000;
+/// Output tokens in all but the last line of an answer whose usage grows.
+const SAID_FIRST: i64 = 1;
 const PROJECTS: [&str; 5] = ["checkout", "search", "billing", "site", "tools"];
 
 /// Makes transcripts of about so many bytes under a folder.
@@ -211,7 +213,7 @@ impl Generator {
             } else {
                 json!({ "type": "text", "text": self.text(50, 3000) })
             };
-            let said = if last || !session.grows { output } else { 1 + part as i64 };
+            let said = if last || !session.grows { output } else { SAID_FIRST };
             let line = json!({
                 "type": "assistant", "requestId": request, "promptId": prompt,
                 "message": {
