@@ -102,7 +102,7 @@ fn a_file_written_to_just_now_is_left_to_the_next_import_only_beside_an_agent() 
     File::options()
         .write(true)
         .open(&path)?
-        .set_modified(SystemTime::now() - Duration::from_secs(60))?;
+        .set_modified(SystemTime::now() - Duration::from_mins(1))?;
     let quiet = world.import(&[])?;
     ensure!(
         quiet["files"]

@@ -145,6 +145,35 @@ fn copies_of_an_answer_count_once_for_the_session_that_paid() -> Result<()> {
     Ok(())
 }
 
+/// As Claude Code's events count them, in the lines of older and of newer versions.
+#[test]
+fn commands_are_prompts_and_what_they_print_is_not() -> Result<()> {
+    let world = World::new()?;
+    let command = "<command-name>/clear</command-name>\n<command-args></command-args>";
+    let printed = "<local-command-stdout>much</local-command-stdout>";
+    let of_today = |id: &str, content: &str| {
+        let mut line = prompt("s1", id, 0, "");
+        line["type"] = "system".into();
+        line["subtype"] = "local_command".into();
+        line["content"] = content.into();
+        line
+    };
+    let mut notice = of_today("5", "<command-name>/x</command-name>");
+    notice["subtype"] = "informational".into();
+    let lines = [
+        prompt("s1", "1", 0, command),
+        prompt("s1", "2", 0, printed),
+        of_today("3", command),
+        of_today("4", printed),
+        notice,
+        prompt("s1", "6", 0, "hello"),
+    ];
+    world.write("s1.jsonl", &lines)?;
+    let found = world.import(&[])?;
+    ensure!(found["added"]["prompts"] == 3 && found["lines"]["foreign"] == 0, "{found}");
+    Ok(())
+}
+
 #[test]
 fn transcripts_are_never_written_to() -> Result<()> {
     let (world, _) = World::generated(SEED + 2, 1 << 20)?;

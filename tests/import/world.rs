@@ -121,7 +121,7 @@ pub fn same_cost(found: &Value, expected_usd: f64) -> Result<()> {
 }
 
 pub fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect()
 }
 
 /// Everything in a folder, as bytes, by name.
