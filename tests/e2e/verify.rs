@@ -207,7 +207,8 @@ fn titles() -> Result<()> {
                 },
             },
         });
-        lines += &format!("{line}\n");
+        lines.push_str(&line.to_string());
+        lines.push('\n');
     }
     let project = world.sandbox.home().join(".claude/projects/-work");
     fs::create_dir_all(&project)?;
