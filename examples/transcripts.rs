@@ -4,6 +4,7 @@
 //! cargo run --release --example transcripts -- FOLDER 500000000 [SEED]
 //! ```
 
+#[expect(dead_code, reason = "shared with tests")]
 #[path = "../tests/harness/transcripts.rs"]
 mod transcripts;
 
@@ -12,8 +13,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 fn main() -> anyhow::Result<()> {
-    let arguments = std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned());
-    let arguments: Vec<String> = arguments.collect();
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
     let [folder, bytes, rest @ ..] = &arguments[..] else {
         anyhow::bail!("give a folder and a number of bytes");
     };

@@ -12,6 +12,7 @@ mod e2e {
     pub mod questions;
     pub mod sessions;
     pub mod settings;
+    pub mod verify;
 }
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 mod harness;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         e2e::kills::cases(),
         e2e::clock::cases(),
         e2e::disk::cases(),
+        e2e::verify::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -25,7 +25,7 @@ const SESSIONS_SHOWN: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  ccotel verify                    everything since the agent's first event
+  ccotel verify                    since the agent's first event, at most 29 days ago
   ccotel verify --since today
   ccotel verify --session 8d5bbf0b-0271-4ec8-b89e-2d08b646886a
 
@@ -35,7 +35,8 @@ that is expected. Exit code 1 where something else differs, with its likely caus
 pub struct Args {
     /// Transcripts, if not Claude Code's own
     paths: Vec<PathBuf>,
-    /// From this time on (as for `report`) [default: the agent's first event]
+    /// From this time on (as for `report`) [default: the agent's first event, at most 29
+    /// days ago: Claude Code deletes older transcripts]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
     /// Only this session
@@ -198,7 +199,11 @@ fn text(verdict: &Verdict) -> String {
         }
     }
     if verdict.counters.is_none() {
-        let _ = writeln!(text, "  Counters do not know sessions, and others ran beside this one.");
+        let _ = writeln!(
+            text,
+            "  Counters cannot be told apart here: they do not know sessions, and others ran beside or just \
+             before."
+        );
     }
     let _ = writeln!(
         text,

@@ -81,6 +81,12 @@ impl Facts {
         id
     }
 
+    /// A request's id as it is stored.
+    pub fn request_id(&mut self, place: &Place, answer: &Answer) -> Option<Arc<str>> {
+        let level = self.folder(place.directory.as_deref()).level;
+        answer.request_id.as_deref().and_then(|id| self.id("request_id", id, level))
+    }
+
     pub fn fact(&mut self, item: &Item) -> Fact {
         let folder = self.folder(item.place.directory.as_deref());
         let level = folder.level;
@@ -121,7 +127,7 @@ impl Facts {
                 class: error_class(*status_code, None),
                 ..ApiError::default()
             }),
-            ItemKind::Prompt { length } => Kind::Prompt { length: Some(*length), command: None },
+            ItemKind::Prompt { length } => Kind::Prompt { length: *length, command: None },
             ItemKind::Tool { success, accepted, source, id, .. } => Kind::ToolResult(ToolResult {
                 success: Some(*success),
                 accepted: *accepted,

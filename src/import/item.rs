@@ -36,7 +36,8 @@ pub enum ItemKind {
         status_code: Option<i64>,
     },
     Prompt {
-        length: i64,
+        /// Of what was typed; of a command it is not known.
+        length: Option<i64>,
     },
     Tool {
         name: Option<Arc<str>>,

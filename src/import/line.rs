@@ -7,6 +7,8 @@
 //! assistant     a part of an answer. All parts of one carry its usage, which in older versions grows
 //!               from line to line; copies of a fork carry `requestSessionId`, the session that paid
 //! user          what was typed, the result of a tool (`tool_result`), or what Claude Code says by itself
+//! system        among others, a command that no model answers (`local_command`), which in older versions
+//!               is a user line; `/exit` is nowhere
 //! progress      an assistant line of a subagent, copied into its parent's transcript (2.1.0 to 2.1.3x)
 //! api-request   what asked for it (since 2.1.3xx); an assistant line refers to it by `requestRef`
 //! ```
@@ -23,6 +25,11 @@ use super::usage::RawUsage;
 pub struct Line<'l> {
     #[serde(rename = "type", borrow)]
     pub kind: Text<'l>,
+    /// Of a `system` line.
+    #[serde(borrow)]
+    pub subtype: Text<'l>,
+    #[serde(borrow)]
+    pub content: Content<'l>,
     /// Of an `api-request`.
     #[serde(borrow)]
     pub id: Text<'l>,

@@ -24,6 +24,7 @@ pub mod item;
 mod ledger;
 mod lenient;
 mod line;
+mod memory;
 mod pool;
 pub mod prices;
 pub mod reader;
@@ -151,12 +152,22 @@ fn note(summary: &mut Summary, problem: String) {
     }
 }
 
-/// Reads transcripts without importing them; hands on each answer of the API once, with the session's
-/// id as it is stored, and its cost. Returns what became of the lines.
+/// An answer of a transcript, and what the history would have of it.
+pub struct Told<'t> {
+    pub item: &'t Item,
+    pub answer: &'t Answer,
+    /// As they are stored: at the level `minimal`, hashes.
+    pub session: &'t str,
+    pub request_id: Option<&'t str>,
+    pub cost_usd: Option<f64>,
+}
+
+/// Reads transcripts without importing them, and hands on each answer of the API once. Returns what
+/// became of the lines.
 pub fn answers(
     paths: &Paths,
     roots: &[PathBuf],
-    mut each: impl FnMut(&Item, &Answer, &str, Option<f64>),
+    mut each: impl FnMut(&Told<'_>),
 ) -> counts::Counts {
     let found = find::transcripts(roots, |_, _| {});
     let key = install_key::find(paths).unwrap_or_default();
@@ -184,8 +195,13 @@ pub fn answers(
     });
     for item in answers.values() {
         if let ItemKind::Answer(answer) = &item.kind {
-            let session = facts.session(&item.place);
-            each(item, answer, &session, facts.cost_usd(answer, item.time_ms));
+            each(&Told {
+                item,
+                answer,
+                session: &facts.session(&item.place),
+                request_id: facts.request_id(&item.place, answer).as_deref(),
+                cost_usd: facts.cost_usd(answer, item.time_ms),
+            });
         }
     }
     counts

@@ -49,16 +49,19 @@ pub struct Order<'o> {
 /// Calls `take` with each file's index and its parts, files in order, until it says no.
 pub fn read(order: &Order<'_>, mut take: impl FnMut(usize, Part) -> bool) {
     let (queue, files) = sync_channel::<(usize, Receiver<Part>)>(FILES_AHEAD);
-    let next = Mutex::new((0, queue));
+    let next = Mutex::new(0);
     let readers = thread::available_parallelism().map_or(1, NonZero::get).min(READERS_MAX);
     thread::scope(|scope| {
         for _ in 0..readers.min(order.found.len()) {
-            scope.spawn(|| {
-                while let Some((index, sender)) = claim(&next, order) {
+            let (next, queue) = (&next, queue.clone());
+            scope.spawn(move || {
+                while let Some((index, sender)) = claim(next, &queue, order) {
                     read_file(order, &order.found[index], &sender);
                 }
             });
         }
+        // Theirs are the only ones: once all have stopped there is nothing to wait for.
+        drop(queue);
         let mut wanted = true;
         for _ in 0..order.found.len() {
             let Ok((index, parts)) = files.recv() else { break };
@@ -77,21 +80,23 @@ pub fn read(order: &Order<'_>, mut take: impl FnMut(usize, Part) -> bool) {
     });
 }
 
-type Queue = (usize, SyncSender<(usize, Receiver<Part>)>);
-
 /// The next file, with its place in the queue.
-fn claim(next: &Mutex<Queue>, order: &Order<'_>) -> Option<(usize, SyncSender<Part>)> {
+fn claim(
+    next: &Mutex<usize>,
+    queue: &SyncSender<(usize, Receiver<Part>)>,
+    order: &Order<'_>,
+) -> Option<(usize, SyncSender<Part>)> {
     if order.stop.load(Ordering::Relaxed) {
         return None;
     }
     let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = next.0;
+    let index = *next;
     if index >= order.found.len() {
         return None;
     }
-    next.0 += 1;
+    *next += 1;
     let (sender, parts) = sync_channel(CHUNKS_AHEAD);
-    next.1.send((index, parts)).ok()?;
+    queue.send((index, parts)).ok()?;
     Some((index, sender))
 }
 

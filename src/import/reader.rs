@@ -40,6 +40,7 @@ pub struct Chunk {
 struct Filter {
     assistant: memmem::Finder<'static>,
     user: memmem::Finder<'static>,
+    command: memmem::Finder<'static>,
     request: memmem::Finder<'static>,
     any: memmem::Finder<'static>,
 }
@@ -49,6 +50,7 @@ impl Filter {
         Self {
             assistant: memmem::Finder::new(br#""type":"assistant""#),
             user: memmem::Finder::new(br#""type":"user""#),
+            command: memmem::Finder::new(br#""subtype":"local_command""#),
             request: memmem::Finder::new(br#""type":"api-request""#),
             any: memmem::Finder::new(br#""type":""#),
         }
@@ -58,6 +60,7 @@ impl Filter {
     fn lets_through(&self, line: &[u8]) -> bool {
         self.assistant.find(line).is_some()
             || self.user.find(line).is_some()
+            || self.command.find(line).is_some()
             || self.request.find(line).is_some()
             || self.any.find(line).is_none()
     }
@@ -143,7 +146,10 @@ impl Reading {
     fn line(&mut self, line: &[u8]) {
         self.at += line.len() as u64 + 1;
         let skipped = self.skipping.take();
-        if self.at <= self.counted_from {
+        // Its end of line may have come since: the line was whole without it.
+        if self.at - 1 <= self.counted_from {
+            self.chunk.bytes += self.at.saturating_sub(self.whole);
+            self.whole = self.whole.max(self.at);
             // Only so that what follows is understood.
             if skipped.is_none() && self.filter.lets_through(line) {
                 self.transcript.read(line, &mut Counts::default(), &mut |_| {});

@@ -1,30 +1,20 @@
-//! From lines to items: what is remembered while one transcript is read.
+//! From lines to items.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::counts::Counts;
-use super::item::{Answer, Item, ItemKind, Place, key};
+use super::item::{Answer, Item, ItemKind, key};
 use super::lenient::Text;
 use super::line::{Begins, Line};
+use super::memory::Memory;
 
-/// Tools that wait for their result, at once.
-const TOOL_USES_MAX: usize = 4096;
-/// Requests that wait for the first line of their answer.
-const REQUESTS_MAX: usize = 256;
 /// Claude Code's own words in the place of an answer.
 const SYNTHETIC: &str = "<synthetic>";
 
 /// Reads lines of one file, in their order.
 #[derive(Default)]
 pub struct Transcript {
-    place: Arc<Place>,
-    /// Tool names by `tool_use.id`, until the result comes.
-    tool_uses: HashMap<String, Arc<str>>,
-    /// `api-request`: its id, and what it was for.
-    requests: VecDeque<(String, Arc<str>)>,
-    /// Texts that come again and again.
-    texts: HashMap<String, Arc<str>>,
+    memory: Memory,
 }
 
 impl Transcript {
@@ -40,7 +30,8 @@ impl Transcript {
         match line.kind.as_str() {
             Some("assistant") => self.assistant(&line, counts, emit),
             Some("user") => self.user(&line, counts, emit),
-            Some("api-request") => self.request(&line),
+            Some("system") => self.command(&line, counts, emit),
+            Some("api-request") => self.memory.note_request(&line),
             Some(_) => {}
             None => counts.foreign += 1,
         }
@@ -51,11 +42,7 @@ impl Transcript {
             if let (Some("tool_use"), Some(id), Some(name)) =
                 (block.kind.as_str(), block.id.as_str(), block.name.as_str())
             {
-                if self.tool_uses.len() >= TOOL_USES_MAX {
-                    self.tool_uses.clear();
-                }
-                let name = self.text(name);
-                self.tool_uses.insert(id.to_owned(), name);
+                self.memory.note_tool(id, name);
             }
         }
         let error = line.is_api_error_message.0;
@@ -90,9 +77,9 @@ impl Transcript {
         };
         let answer = Answer {
             usage: usage.read(),
-            model: self.text(without_context(model)),
-            query_source: self.query_source(line),
-            effort: line.effort.as_str().map(|effort| self.text(effort)),
+            model: self.memory.text(without_context(model)),
+            query_source: self.memory.query_source(line),
+            effort: line.effort.as_str().map(|effort| self.memory.text(effort)),
             request_id: line.request_id.as_str().map(Arc::from),
             cost_usd: line.cost_usd.0.filter(|cost| *cost >= 0.0),
         };
@@ -113,89 +100,47 @@ impl Transcript {
             return;
         };
         if results.is_empty() {
-            let kind = ItemKind::Prompt { length: line.message.content.text.length };
+            let text = line.message.content.text;
+            // A command is noted with words around it.
+            let length = (text.begins == Begins::Plain).then_some(text.length);
+            let kind = ItemKind::Prompt { length };
             emit(self.item(line, key("prompt", uuid), time_ms, kind));
         }
         for (id, is_error) in results {
             let decision = &line.permission_decision;
             let kind = ItemKind::Tool {
-                name: self.tool_uses.remove(id),
+                name: self.memory.take_tool(id),
                 success: !is_error,
                 accepted: decision.decision.as_str().map(|decision| decision == "accept"),
-                source: decision.source.as_str().map(|source| self.text(source)),
+                source: decision.source.as_str().map(|source| self.memory.text(source)),
                 id: id.into(),
             };
             emit(self.item(line, key("tool", id), time_ms, kind));
         }
     }
 
-    fn request(&mut self, line: &Line<'_>) {
-        if let (Some(id), Some(source)) = (line.id.as_str(), line.query_source.as_str()) {
-            let source = self.text(source);
-            if self.requests.len() >= REQUESTS_MAX {
-                self.requests.pop_front();
-            }
-            self.requests.push_back((id.to_owned(), source));
+    /// A command that no model answers. Claude Code counts it as a prompt in its events.
+    fn command(&mut self, line: &Line<'_>, counts: &mut Counts, emit: &mut dyn FnMut(Item)) {
+        let is_command = line.subtype.as_str() == Some("local_command");
+        if !is_command || line.content.text.begins != Begins::Command {
+            return;
         }
-    }
-
-    fn query_source(&mut self, line: &Line<'_>) -> Option<Arc<str>> {
-        let said = line.request_ref.as_str().and_then(|wanted| {
-            let found = self.requests.iter().rev().find(|(id, _)| id == wanted);
-            found.map(|(_, source)| Arc::clone(source))
-        });
-        // Older versions do not say it. These are the words that their events have.
-        said.or_else(|| {
-            Some(self.text(if line.is_sidechain.0 {
-                "subagent"
-            } else if line.entrypoint.as_str().is_some_and(|entry| entry.starts_with("sdk")) {
-                "sdk"
-            } else {
-                "repl_main_thread"
-            }))
-        })
+        let (Some(time_ms), Some(uuid)) = (time_ms(&line.timestamp), line.uuid.as_str()) else {
+            counts.foreign += 1;
+            return;
+        };
+        let kind = ItemKind::Prompt { length: None };
+        emit(self.item(line, key("prompt", uuid), time_ms, kind));
     }
 
     fn item(&mut self, line: &Line<'_>, key: [u8; 16], time_ms: i64, kind: ItemKind) -> Item {
         Item {
             key,
             time_ms,
-            place: self.place(line),
-            prompt_id: line.prompt_id.as_str().map(|id| self.text(id)),
+            place: self.memory.place(line),
+            prompt_id: line.prompt_id.as_str().map(|id| self.memory.text(id)),
             kind,
         }
-    }
-
-    fn place(&mut self, line: &Line<'_>) -> Arc<Place> {
-        let session = line.request_session_id.as_str().or(line.session_id.as_str());
-        let known = &self.place;
-        let same = known.session == session.unwrap_or_default()
-            && known.directory.as_ref().and_then(|path| path.to_str()) == line.cwd.as_str()
-            && known.branch.as_deref() == line.git_branch.as_str()
-            && known.version.as_deref() == line.version.as_str()
-            && known.entrypoint.as_deref() == line.entrypoint.as_str();
-        if !same {
-            self.place = Arc::new(Place {
-                session: session.unwrap_or_default().to_owned(),
-                directory: line.cwd.as_str().map(Into::into),
-                branch: line.git_branch.owned(),
-                version: line.version.owned(),
-                entrypoint: line.entrypoint.owned(),
-            });
-        }
-        Arc::clone(&self.place)
-    }
-
-    fn text(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
-        }
-        if self.texts.len() >= TOOL_USES_MAX {
-            self.texts.clear();
-        }
-        let shared: Arc<str> = text.into();
-        self.texts.insert(text.to_owned(), Arc::clone(&shared));
-        shared
     }
 }
 

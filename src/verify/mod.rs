@@ -9,8 +9,11 @@
 //! Events and transcripts are compared request by request, by the API's own request id. Counters know
 //! neither sessions nor requests, and are compared by model over the whole range.
 
+pub mod counters;
 pub mod findings;
 pub mod known;
+mod matching;
+mod missing;
 pub mod recorded;
 pub mod sums;
 pub mod transcripts;
@@ -27,10 +30,17 @@ use sums::Sums;
 
 /// Counters are exported up to this long after the events, and sampled after that.
 const COUNTERS_LAG_MS: i64 = 2 * 60_000;
+/// Claude Code exports counters every ten seconds, and the agent samples them every fifteen.
+const COUNTERS_FRESH_MS: i64 = 30_000;
+/// How far apart both sides' times of one request are at most.
+const TIMES_APART_MS: i64 = 2 * 60_000;
+/// Claude Code deletes transcripts after thirty days, if it was not told otherwise.
+const TRANSCRIPTS_KEPT_MS: i64 = 29 * 24 * 60 * 60_000;
+const MINUTE_MS: i64 = 60_000;
 
 /// What to compare.
 pub struct Question {
-    /// `None`: since the first event that the agent heard of.
+    /// `None`: since the first event that the agent heard of, as far as transcripts are kept.
     pub since_ms: Option<i64>,
     pub now_ms: i64,
     pub session: Option<String>,
@@ -65,6 +75,24 @@ impl Verdict {
         self.findings.iter().all(|finding| finding.expected)
     }
 
+    fn add(
+        &mut self,
+        range: &Range<i64>,
+        events: &[recorded::Request],
+        transcripts: &[transcripts::Request],
+    ) {
+        for event in events.iter().filter(|event| range.contains(&event.time_ms)) {
+            *self.events.entry(event.model.clone()).or_default() += event.sums;
+            if findings::is_auxiliary(&event.query_source) {
+                *self.auxiliary.entry(event.model.clone()).or_default() += event.sums;
+            }
+        }
+        for request in transcripts.iter().filter(|request| range.contains(&request.time_ms)) {
+            *self.transcripts.entry(request.model.clone()).or_default() += request.sums;
+        }
+        self.sessions = sessions(events, transcripts);
+    }
+
     /// Everything that any side names.
     pub fn models(&self) -> BTreeSet<&str> {
         let counters = self.counters.iter().flat_map(BTreeMap::keys);
@@ -79,34 +107,44 @@ pub fn verify(paths: &Paths, question: &Question) -> Result<Option<Verdict>, His
         return Ok(None);
     };
     let Some(known) = recorded::extent(&history)? else { return Ok(None) };
-    let since_ms = question.since_ms.unwrap_or(known.start);
+    let oldest_ms = question.now_ms - TRANSCRIPTS_KEPT_MS;
+    let first_ms = known.start.max(oldest_ms).div_euclid(MINUTE_MS) * MINUTE_MS;
+    let since_ms = question.since_ms.unwrap_or(first_ms);
     let range = since_ms..question.now_ms.max(since_ms) + 1;
+    let wider = range.start - TIMES_APART_MS..range.end;
     let session = question.session.as_deref();
-    let events = recorded::requests(&history, &range, session)?;
-    let transcripts = transcripts::requests(paths, &question.roots, &range, session);
-    let heard = recorded::event_minutes(&history, &range)?;
-    let sides = Sides { events: &events, transcripts: &transcripts, heard: &heard };
+    let events = recorded::requests(&history, &wider, session)?;
+    let transcripts = transcripts::requests(paths, &question.roots, &wider, session);
+    let heard = recorded::event_times(&history, &wider)?;
+    let sides = Sides {
+        from_ms: range.start,
+        now_ms: question.now_ms,
+        events: &events,
+        transcripts: &transcripts,
+        heard: &heard,
+    };
     let mut verdict = Verdict { findings: findings::find(&sides), ..Verdict::default() };
-    for event in &events {
-        *verdict.events.entry(event.model.clone()).or_default() += event.sums;
-        if findings::is_auxiliary(&event.query_source) {
-            *verdict.auxiliary.entry(event.model.clone()).or_default() += event.sums;
-        }
-    }
-    for request in &transcripts {
-        *verdict.transcripts.entry(request.model.clone()).or_default() += request.sums;
-    }
-    verdict.sessions = sessions(&events, &transcripts);
+    verdict.add(&range, &events, &transcripts);
     if let Some(range) = counters_range(question, &range, &events, &transcripts, &heard) {
         let counters = recorded::counters(&history, &range)?;
-        verdict.findings.splice(0..0, findings::of_counters(&counters, &verdict.events));
+        let fresh_ms = question.now_ms - COUNTERS_FRESH_MS;
+        let is_fresh = |model: &str| {
+            events
+                .iter()
+                .rev()
+                .take_while(|event| event.time_ms > fresh_ms)
+                .any(|event| event.model == model)
+        };
+        let found = counters::compare(&counters, &verdict.events, is_fresh);
+        verdict.findings.splice(0..0, found);
         verdict.counters = Some(counters);
     }
     verdict.range = range;
     Ok(Some(verdict))
 }
 
-/// The range in which counters belong to what is asked for; none if other sessions ran beside it.
+/// The range in which counters belong to what is asked for; none if other sessions ran beside it, or
+/// the range begins in the middle of something.
 fn counters_range(
     question: &Question,
     range: &Range<i64>,
@@ -114,14 +152,20 @@ fn counters_range(
     transcripts: &[transcripts::Request],
     heard: &[(i64, String)],
 ) -> Option<Range<i64>> {
-    let Some(session) = &question.session else { return Some(range.clone()) };
+    let Some(session) = &question.session else {
+        // Counters of what was done just before the range come within it.
+        let before = range.start - COUNTERS_LAG_MS..range.start;
+        let cut = heard.iter().any(|(time_ms, _)| before.contains(time_ms));
+        return (!cut).then(|| range.clone());
+    };
     let times = || {
         let events = events.iter().map(|event| event.time_ms);
         events.chain(transcripts.iter().map(|request| request.time_ms))
     };
     let alone = times().min()? - COUNTERS_LAG_MS..times().max()? + COUNTERS_LAG_MS;
-    let beside = heard.iter().any(|(minute, other)| {
-        other != session && (alone.start / 60_000..=alone.end / 60_000).contains(minute)
+    let minutes = alone.start.div_euclid(MINUTE_MS)..=alone.end.div_euclid(MINUTE_MS);
+    let beside = heard.iter().any(|(time_ms, other)| {
+        other != session && minutes.contains(&time_ms.div_euclid(MINUTE_MS))
     });
     (!beside).then_some(alone)
 }

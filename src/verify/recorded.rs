@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::sums::Sums;
 use crate::import::prices::canonical;
 use crate::report::history::file::{FacetColumn, HistoryFile};
+use crate::report::history::intern::action_of;
 use crate::report::history::schema::HistoryError;
 
 const MINUTE_MS: i64 = 60_000;
@@ -53,13 +54,13 @@ pub fn requests(
         let mut rows = query.query(rusqlite::params![range.start, range.end, session])?;
         let mut requests = Vec::new();
         while let Some(row) = rows.next()? {
-            let facet: i64 = row.get(2)?;
-            let (model, query_source) = if let Some(known) = names.get(&facet) {
+            let action = action_of(row.get(2)?);
+            let (model, query_source) = if let Some(known) = names.get(&action) {
                 known.clone()
             } else {
-                let model = canonical(&models.value(facet)?.unwrap_or_default());
-                let found = (model, sources.value(facet)?.unwrap_or_default());
-                names.entry(facet).or_insert(found).clone()
+                let model = canonical(&models.value(action)?.unwrap_or_default());
+                let found = (model, sources.value(action)?.unwrap_or_default());
+                names.entry(action).or_insert(found).clone()
             };
             requests.push(Request {
                 time_ms: row.get(0)?,
@@ -126,8 +127,8 @@ pub fn counters(
         .collect())
 }
 
-/// When there were events of any session, so that silence of one can be told from silence of all.
-pub fn event_minutes(
+/// When there were events of any session, to the second, so that silence of one can be told from silence of all.
+pub fn event_times(
     history: &HistoryFile,
     range: &Range<i64>,
 ) -> Result<Vec<(i64, String)>, HistoryError> {
@@ -135,7 +136,7 @@ pub fn event_minutes(
         let mut all: Vec<(i64, String)> = Vec::new();
         for table in ["request", "prompt", "tool_result", "api_error"] {
             let mut query = connection.prepare(&format!(
-                "SELECT DISTINCT time_ms / 60000, session.session_id FROM {table}
+                "SELECT DISTINCT time_ms / 1000 * 1000, session.session_id FROM {table}
                  JOIN session ON session.id = {table}.session_id
                  WHERE time_ms >= ? AND time_ms < ?"
             ))?;

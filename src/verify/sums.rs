@@ -1,6 +1,6 @@
 //! What a side says, in numbers that can be compared.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 
 /// Costs closer than this are the same: they are sums of binary fractions of dollars.
 const COST_TOLERANCE_USD: f64 = 1e-6;
@@ -47,5 +47,21 @@ impl AddAssign for Sums {
         self.cache_read += other.cache_read;
         self.cache_creation += other.cache_creation;
         self.unpriced_requests += other.unpriced_requests;
+    }
+}
+
+impl Sub for Sums {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            requests: self.requests - other.requests,
+            cost_usd: self.cost_usd - other.cost_usd,
+            input: self.input - other.input,
+            output: self.output - other.output,
+            cache_read: self.cache_read - other.cache_read,
+            cache_creation: self.cache_creation - other.cache_creation,
+            unpriced_requests: self.unpriced_requests - other.unpriced_requests,
+        }
     }
 }

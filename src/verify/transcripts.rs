@@ -28,26 +28,28 @@ pub fn requests(
     session: Option<&str>,
 ) -> Vec<Request> {
     let mut requests = Vec::new();
-    import::answers(paths, roots, |item, answer, id, cost_usd| {
-        if !range.contains(&item.time_ms) || session.is_some_and(|session| session != id) {
+    import::answers(paths, roots, |told| {
+        let (item, answer) = (told.item, told.answer);
+        if !range.contains(&item.time_ms) || session.is_some_and(|session| session != told.session)
+        {
             return;
         }
         let tokens = answer.usage.total;
         requests.push(Request {
             time_ms: item.time_ms,
-            session: id.to_owned(),
+            session: told.session.to_owned(),
             model: canonical(&answer.model),
-            request_id: answer.request_id.as_deref().map(str::to_owned),
+            request_id: told.request_id.map(str::to_owned),
             version: item.place.version.clone(),
             entrypoint: item.place.entrypoint.clone(),
             sums: Sums {
                 requests: 1,
-                cost_usd: cost_usd.unwrap_or(0.0),
+                cost_usd: told.cost_usd.unwrap_or(0.0),
                 input: tokens.input,
                 output: tokens.output,
                 cache_read: tokens.cache_read,
                 cache_creation: tokens.cache_creation,
-                unpriced_requests: i64::from(cost_usd.is_none()),
+                unpriced_requests: i64::from(told.cost_usd.is_none()),
             },
         });
     });

@@ -180,7 +180,7 @@ pub fn terminal_session(command: Command, api: &MockApi, prompts: &[&str]) -> Re
 }
 
 /// Idle, and ready for the next prompt.
-fn has_empty_input(screen: &str) -> bool {
+pub fn has_empty_input(screen: &str) -> bool {
     let is_idle = !screen.contains("esc to interrupt");
     is_idle && screen.lines().any(|line| line.trim_end() == "❯")
 }

@@ -21,6 +21,7 @@ pub mod poll;
 pub mod programs;
 pub mod prometheus;
 pub mod questions;
+pub mod recorded;
 pub mod remote_write;
 pub mod sandbox;
 pub mod scenario;

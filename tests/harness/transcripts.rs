@@ -43,6 +43,8 @@ const PRICES: [(&str, Option<[f64; 5]>); 4] = [
 ];
 /// 2026-10-01.
 const START_MS: i64 = 1_790_812_800_000;
+/// Output tokens in all but the last line of an answer whose usage grows.
+const SAID_FIRST: i64 = 1;
 const PROJECTS: [&str; 5] = ["checkout", "search", "billing", "site", "tools"];
 
 /// Makes transcripts of about so many bytes under a folder.
@@ -50,6 +52,7 @@ pub struct Generator {
     random: Rng,
     root: PathBuf,
     words: String,
+    text_bytes_max: usize,
     pub truth: Truth,
     number: u64,
 }
@@ -73,7 +76,21 @@ impl Generator {
         let words = (0..40_000)
             .map(|_| if random.u8(..) < 40 { ' ' } else { random.lowercase() })
             .collect();
-        Self { random, root: root.to_path_buf(), words, truth: Truth::default(), number: 0 }
+        Self {
+            random,
+            root: root.to_path_buf(),
+            words,
+            text_bytes_max: usize::MAX,
+            truth: Truth::default(),
+            number: 0,
+        }
+    }
+
+    /// With short texts: more of what counts in as many bytes.
+    #[must_use]
+    pub fn brief(mut self) -> Self {
+        self.text_bytes_max = 40;
+        self
     }
 
     /// Writes sessions until there are so many bytes.
@@ -187,7 +204,7 @@ impl Generator {
             None => self.truth.unpriced_requests += 1,
         }
         let (id, request, tool_id) = (self.id("msg"), self.id("req"), self.id("toolu"));
-        let lines = self.random.i64(1..4);
+        let lines = self.random.usize(1..4);
         for part in 0..lines {
             let last = part + 1 == lines;
             let content = if last && tool {
@@ -196,7 +213,7 @@ impl Generator {
             } else {
                 json!({ "type": "text", "text": self.text(50, 3000) })
             };
-            let said = if last || !session.grows { output } else { 1 + part };
+            let said = if last || !session.grows { output } else { SAID_FIRST };
             let line = json!({
                 "type": "assistant", "requestId": request, "promptId": prompt,
                 "message": {
@@ -322,7 +339,7 @@ impl Generator {
     }
 
     fn text(&mut self, from: usize, to: usize) -> String {
-        let length = self.random.usize(from..to);
+        let length = self.random.usize(from..to).min(self.text_bytes_max);
         let start = self.random.usize(..self.words.len() - length);
         self.words[start..start + length].to_owned()
     }

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::harness::cases::Case;
+use crate::harness::recorded::{self, INTERACTIVE, MILLION, Part, RICH};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::terminal::Terminal;
-use crate::recorded::{self, INTERACTIVE, MILLION, Part, RICH};
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -6,7 +6,6 @@ mod ending;
 mod harness;
 mod live;
 mod real;
-mod recorded;
 mod trouble;
 
 use std::process::ExitCode;

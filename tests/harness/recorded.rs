@@ -1,5 +1,6 @@
 //! Recorded sessions of the real Claude Code, sent as if they had just happened.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::harness::http;
-use crate::harness::sandbox::Sandbox;
+use super::http;
+use super::sandbox::Sandbox;
 
 /// A session with tools, a subagent, failed requests and a commit.
 pub const RICH: &str = "rich-http-json-delta";
@@ -50,6 +51,43 @@ pub fn send(sandbox: &Sandbox, recording: &str, part: Part<'_>) -> Result<()> {
 /// What the recording's mock of the Messages API knows to be true.
 pub fn truth(recording: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&fs::read(folder(recording).join("expected.json"))?)?)
+}
+
+/// The attributes of a recording's events of this name, each with its value as text.
+pub fn events(recording: &str, name: &str) -> Result<Vec<HashMap<String, String>>> {
+    let mut events = Vec::new();
+    for (signal, body) in requests(recording)? {
+        if signal == "logs" {
+            gather(&body, name, &mut events);
+        }
+    }
+    Ok(events)
+}
+
+fn gather(body: &Value, name: &str, events: &mut Vec<HashMap<String, String>>) {
+    match body {
+        Value::Object(fields) if event_name(body) == Some(name) => {
+            let attributes = fields["attributes"].as_array().into_iter().flatten();
+            let text = |attribute: &Value| {
+                let value = attribute["value"].as_object()?.values().next()?;
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                Some((attribute["key"].as_str()?.to_owned(), text))
+            };
+            events.push(attributes.filter_map(text).collect());
+        }
+        Value::Object(fields) => fields.values().for_each(|value| gather(value, name, events)),
+        Value::Array(values) => values.iter().for_each(|value| gather(value, name, events)),
+        _ => {}
+    }
+}
+
+/// All recordings.
+pub fn all() -> Result<Vec<String>> {
+    let mut names: Vec<String> = fs::read_dir(folder(""))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    names.sort();
+    Ok(names)
 }
 
 fn folder(recording: &str) -> PathBuf {
