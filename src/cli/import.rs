@@ -227,7 +227,9 @@ fn text(args: &Args, options: &Options, summary: &Summary) -> String {
     if summary.interrupted {
         line("! Interrupted; `ccotel import` goes on from here.".to_owned());
     } else if !args.dry_run && added.requests > 0 {
-        line("See it with `ccotel report --since 30d --by project,model`.".to_owned());
+        line(
+            "See it with `ccotel report --since 52w --by month`, or with `ccotel open`.".to_owned(),
+        );
     }
     text
 }
