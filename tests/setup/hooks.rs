@@ -176,7 +176,7 @@ trap 'echo interrupted; exit 130' INT
 trap 'echo resumed' CONT
 while [ "$1" = --settings ]; do shift 2; done
 echo "waiting for $1"
-while :; do read -r line && echo "got $line" && [ "$line" = end ] && exit 5; done
+while [ -t 0 ]; do read -r line && echo "got $line" && [ "$line" = end ] && exit 5; done
 "#;
 
 fn interrupts_and_job_control(shell: Shell) -> Result<()> {

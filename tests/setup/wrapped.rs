@@ -17,7 +17,7 @@ printf '\033]0;claude works\007'
 echo "began $(stty size)"
 trap 'echo "resized $(stty size)"' WINCH
 trap 'echo interrupted' INT
-while :; do read -r line && echo "got $line" && [ "$line" = end ] && exit 42; done
+while [ -t 0 ]; do read -r line && echo "got $line" && [ "$line" = end ] && exit 42; done
 "#;
 
 pub fn cases() -> Vec<Case> {
