@@ -7,8 +7,8 @@ use super::transcripts;
 
 /// Others that were heard of so near a request were heard of while it was made.
 const AROUND_MS: i64 = 30_000;
-/// Claude Code sends events every second, and the agent hands them over every two.
-const ON_THEIR_WAY_MS: i64 = 10_000;
+/// Claude Code sends events every second, and tries again after one to five.
+const ON_THEIR_WAY_MS: i64 = 6_000;
 
 /// Requests of one session that only the transcript has, in order of time.
 struct Missing<'s> {

@@ -20,7 +20,7 @@ use crate::harness::scenario;
 use crate::harness::script::{Script, Turn, Usage};
 use crate::harness::terminal::Terminal;
 
-/// What was done within the last ten seconds may still be on its way, and counters take longer.
+/// What was done within the last seconds may still be on its way, and counters take longer.
 const DEADLINE: Duration = Duration::from_secs(45);
 
 /// Costs are sums of binary fractions of dollars.
@@ -265,6 +265,8 @@ fn stream_died() -> Result<()> {
         Printed::start(world.sandbox.claude(&world.api, &print_arguments(SONNET, &[])))?;
     session.ask(steps[0])?;
     world.wait_for_requests(1)?;
+    // Counters come later than events, and would be lost, too.
+    world.verify_agrees(&[])?;
     world.sandbox.run(&["agent", "stop", "--stay"])?;
     let id = session.ask(steps[1])?.session_id;
     session.finish()?;
