@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests; clippy knows them by #[test] only")]
 
 mod disks;
+mod each_write;
 mod errors;
 #[path = "../house/mod.rs"]
 mod house;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     trials.push(as_root(tags::ROOT_CASE));
     trials.extend(disks::CASES.iter().map(|(name, run)| with_disk(name, *run)));
     trials.extend(errors::trials());
+    trials.extend(each_write::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
