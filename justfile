@@ -25,6 +25,10 @@ crash kills="1000":
     cargo build --release --locked
     CCOTEL_TEST_CCOTEL=target/release/ccotel CCOTEL_CRASH_KILLS={{kills}} cargo test --locked --test crash
 
+# Each write of a worker's life fails once, with EIO and with ENOSPC: all of them, where `cargo test` takes some
+each-write:
+    CCOTEL_TEST_EACH_WRITE=1 cargo test --locked --test bad_days each_write -- --nocapture
+
 # Fuzzes one target for so many seconds; `just fuzz-corpus` first. Needs cargo-fuzz, see CONTRIBUTING.md
 fuzz TARGET SECONDS="600":
     cargo fuzz run --sanitizer none {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=10 -rss_limit_mb=2048 -max_len=65536

@@ -1,7 +1,7 @@
 //! Each write of a worker's life fails once: it starts on a store that is there, takes requests, samples
 //! them, delivers them, follows them into the history, and stops in good order.
 //!
-//! A run without errors counts the calls of each of the worker's threads that write ([`fault::Part`]).
+//! Lives without errors count the calls of each of the worker's threads that write ([`fault::Part`]).
 //! Then, for each of these calls, a house of its own lives the same life, and that call fails, with EIO
 //! and in another house with ENOSPC; everything else works. `cargo test` takes some of the calls, evenly;
 //! all of them with [`ALL_VARIABLE`], as `just each-write` does.
@@ -24,6 +24,11 @@ use fault::{Call, Fault, PARTS, Part, Trace};
 const ALL_VARIABLE: &str = "CCOTEL_TEST_EACH_WRITE";
 /// Calls that fail of each thread and with each error, without it.
 const CALLS_IN_SHORT: usize = 6;
+/// Lives without errors, of which the one with the fewest calls says which calls there are: what the threads
+/// do at the same time makes some lives longer.
+const COUNTED_LIVES: u32 = 3;
+/// Lives until a call is made in one of them.
+const LIVES_MAX: u32 = 4;
 /// Requests of each kind under the fault.
 const ROUNDS: u64 = 2;
 const COST: f64 = 0.25;
@@ -50,27 +55,34 @@ fn trial(part: Part, error: &'static str) -> Trial {
 
 fn sweep(part: Part, error: &'static str) {
     let backend = Backend::start();
-    let calls = Life::new(&backend).live(part, None).calls;
+    let counted = (0..COUNTED_LIVES).map(|_| Life::new(&backend).live(part, None).calls);
+    let calls = counted.min_by_key(Vec::len).unwrap();
     assert!(calls.len() > CALLS_IN_SHORT, "only {calls:?} of {} were seen", part.name());
     let all = std::env::var_os(ALL_VARIABLE).is_some();
     let step = if all { 1 } else { calls.len().div_ceil(CALLS_IN_SHORT) };
     // The two errors meet different calls.
     let first = if error == "EIO" { 0 } else { step / 2 };
-    let (mut tried, mut met, mut sent_again) = (0, 0, 0);
+    let (mut tried, mut met, mut lives, mut sent_again) = (0, 0, 0, 0);
     for call in calls.iter().skip(first).step_by(step) {
         let fault = Fault { error, call: call.clone() };
-        let lived = Life::new(&backend).live(part, Some(&fault));
-        assert!(lived.failed <= 1, "{fault} of {}: {} failed", part.name(), lived.failed);
         tried += 1;
-        met += lived.failed;
-        sent_again += lived.sent_again;
+        for _ in 0..LIVES_MAX {
+            let came = Life::new(&backend).live(part, Some(&fault));
+            assert!(came.failed <= 1, "{fault} of {}: {} failed", part.name(), came.failed);
+            lives += 1;
+            sent_again += came.sent_again;
+            if came.failed == 1 {
+                met += 1;
+                break;
+            }
+        }
     }
     println!(
-        "{} with {error}: {met} of {} calls failed in {tried} runs, {sent_again} requests were sent again",
+        "{} with {error}: of {} calls {tried} were tried and {met} failed, in {lives} lives; {sent_again} requests were sent again",
         part.name(),
         calls.len()
     );
-    // A life may have some calls fewer than the one that was counted.
+    // Whether a call is made can still depend on what the threads do at the same time.
     assert!(met * 10 >= tried * 8, "only {met} of {tried} calls were met");
 }
 

@@ -7,7 +7,7 @@
 //! binary's place for the holder, and starts the next worker, and only that one, under `strace -D`.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -19,17 +19,20 @@ use crate::house::{CCOTEL, House};
 use crate::programs::Program;
 
 /// What writes to the data directory, of what SQLite and the agent ask of the kernel.
-const CALLS: &str = "openat,write,pwrite64,ftruncate,fallocate,fdatasync,fsync,mkdir,rename,unlink";
-const QUEUE: [&str; 7] = [
+const CALLS: &str =
+    "openat,write,pwrite64,ftruncate,fallocate,fdatasync,fsync,fchown,mkdir,rename,unlink";
+const QUEUE: [&str; 8] = [
     "",
     "/queue.db",
     "/queue.db-wal",
+    "/queue.db-shm",
     "/queue.db-journal",
     "/queue.reserve",
     "/queue.high-water.json",
     "/queue.high-water.json.new",
 ];
-const HISTORY: [&str; 3] = ["/history.db", "/history.db-wal", "/history.db-journal"];
+const HISTORY: [&str; 4] =
+    ["/history.db", "/history.db-wal", "/history.db-shm", "/history.db-journal"];
 /// `$$` is the worker's number to be.
 const FIRST: [&str; 5] = [
     "/agent.log",
@@ -117,10 +120,10 @@ impl Trace {
         let mut arguments =
             format!("{} -qq -o {} -e trace={CALLS}", strace.display(), log.display());
         for file in part.files() {
-            arguments += &format!(" -P {}{file}", data.display());
+            let _ = write!(arguments, " -P {}{file}", data.display());
         }
         if let Some(Fault { error, call: Call { name, count } }) = fault {
-            arguments += &format!(" --inject={name}:error={error}:when={count}");
+            let _ = write!(arguments, " --inject={name}:error={error}:when={count}");
         }
         match part {
             Part::First => replace_binary(house, &format!("{arguments} -D")),
