@@ -20,20 +20,22 @@ use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
 use crate::paths::Paths;
-use crate::receive::{self, Admission, Door, Kind, Sample, Token};
+use crate::receive::{self, Admission, Door, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
 use crate::store::handle::{StoreStats, TurnedAway};
 use crate::store::{self, Clock};
 use crate::tags::git;
+use own_samples::samples;
+use warnings::{of_trouble, unknown, warning};
 
+mod own_samples;
 pub mod quarantine;
+mod warnings;
 
 /// How long a request to a backend may take to end when the agent does.
 const DELIVER_STOP_WAIT: Duration = Duration::from_millis(800);
-/// Unknown names that are shown; a new Claude Code adds a few.
-const UNKNOWN_SHOWN_MAX: usize = 12;
 
 /// What the rooms say about themselves for `status`.
 #[derive(Debug, Default)]
@@ -343,105 +345,4 @@ fn git_facts(directory: &Path) -> Option<GitFacts> {
 pub fn needs_new_store(before: &Config, after: &Config) -> bool {
     let of_the_store = |config: &Config| (config.agent.max_disk_bytes, config.agent.history_days);
     of_the_store(before) != of_the_store(after)
-}
-
-fn warning(what: impl Into<String>, remedy: &str) -> Warning {
-    Warning { at: Timestamp::now(), what: what.into(), remedy: remedy.to_owned() }
-}
-
-fn of_trouble(trouble: &receive::Trouble, counts: &receive::Counts) -> Warning {
-    let (times, remedy) = match trouble.kind {
-        Kind::Denied => {
-            let remedy = "if this was one of your sessions, start it again with `ccotel claude`";
-            (counts.denied, remedy)
-        }
-        Kind::Malformed => {
-            let remedy = "if this was Claude Code, update ccotel; other programs belong elsewhere";
-            (counts.malformed, remedy)
-        }
-        Kind::Refused => {
-            let remedy = "Claude Code tries again for some seconds; see that the disk has room";
-            (counts.refused, remedy)
-        }
-        Kind::Misdirected => (1, ""),
-    };
-    let turned_away = match times {
-        0 | 1 => "a request was turned away".to_owned(),
-        times => format!("{times} requests were turned away, the last one"),
-    };
-    let at = Timestamp::try_from(trouble.at).unwrap_or_default();
-    Warning { at, ..warning(format!("{turned_away}: {}", trouble.what), remedy) }
-}
-
-fn unknown(names: &[String]) -> Option<Warning> {
-    let shown = names.iter().take(UNKNOWN_SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
-    let more = if names.len() > UNKNOWN_SHOWN_MAX { ", …" } else { "" };
-    (!names.is_empty()).then(|| {
-        warning(
-            format!("Claude Code sends what this ccotel does not know: {shown}{more}"),
-            "it is treated as content, so it stays out unless the level is full; a newer ccotel may \
-             know it",
-        )
-    })
-}
-
-/// The destinations' part of `GET /metrics`.
-#[expect(clippy::cast_precision_loss, reason = "a sample is a double, in Prometheus too")]
-fn samples(statuses: &[DestinationStatus]) -> Vec<Sample> {
-    let mut samples = Vec::new();
-    for status in statuses {
-        let mut push = |name, help, value: u64| {
-            let labels = vec![("destination", status.name.clone())];
-            samples.push(Sample { name, help, labels, value: value as f64 });
-        };
-        push(
-            "ccotel_destination_backlog_records",
-            "Records not delivered yet.",
-            status.backlog.records,
-        );
-        push("ccotel_destination_backlog_bytes", "Their bytes on disk.", status.backlog.bytes);
-        push(
-            "ccotel_destination_backlog_oldest_seconds",
-            "Age of the oldest of them.",
-            status.backlog.oldest_seconds,
-        );
-        push(
-            "ccotel_destination_delivered_records_total",
-            "Records that the backend took.",
-            status.delivered,
-        );
-        push(
-            "ccotel_destination_expired_records_total",
-            "Records too old for the backend.",
-            status.expired,
-        );
-        push(
-            "ccotel_destination_evicted_records_total",
-            "Records dropped for want of disk.",
-            status.evicted,
-        );
-        push(
-            "ccotel_destination_compacted_records_total",
-            "Records whose totals went out at a coarser time.",
-            status.compacted,
-        );
-        push(
-            "ccotel_destination_quarantined_records_total",
-            "Records that the backend refused for good.",
-            status.quarantined,
-        );
-        push(
-            "ccotel_destination_quarantine_kept_records",
-            "Of these, records that can still be looked at and sent again.",
-            status.quarantine_kept,
-        );
-        if let Some(at) = status.last_success {
-            push(
-                "ccotel_destination_last_success_seconds",
-                "When the backend took something last.",
-                u64::try_from(at.as_second()).unwrap_or(0),
-            );
-        }
-    }
-    samples
 }
