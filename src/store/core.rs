@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::cardinality::Cardinality;
+use super::counts::{Counts, Saved};
 use super::fold::Fold;
 use super::handle::{Ingest, Ingested, Refused};
 use super::health::Health;
@@ -26,14 +27,11 @@ use super::salvage;
 use super::sampler::Sampler;
 use super::schema::{self, OpenError};
 use super::sessions::Sessions;
-use super::tally::{Tally, TallyCounts};
+use super::tally::Tally;
 use crate::record::Batch;
 
 /// How long the hash of a request is remembered.
 pub const DUPLICATE_WINDOW_MS: i64 = 3_600_000;
-
-/// Counts alone are written at most so often: they share no page with what a request writes.
-const COUNTS_SAVED_EVERY_MS: i64 = 10_000;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -66,25 +64,9 @@ pub struct Core {
     hashes: HashMap<u128, i64>,
     pub(super) counts: Counts,
     pub(super) tally: Arc<Tally>,
-    saved: Saved,
+    pub(super) saved: Saved,
     pub(super) high_water: HighWater,
     pub(super) health: Health,
-}
-
-/// Counts that no row carries, saved with one of the next transactions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) duplicate: u64,
-    /// Records of requests that were not written, because nothing in them was new.
-    pub(super) unchanged: u64,
-}
-
-/// The counts that are on disk, and since when.
-#[derive(Clone, Copy, Debug, Default)]
-struct Saved {
-    counts: Counts,
-    tally: TallyCounts,
-    at_ms: i64,
 }
 
 impl Core {
@@ -167,10 +149,7 @@ impl Core {
         }
         let last_tick_ms: Option<i64> =
             connection.query_row("SELECT max(tick_ms) FROM samples", [], |row| row.get(0))?;
-        let counts = Counts {
-            duplicate: meta::get(&connection, "duplicate")?.unwrap_or(0),
-            unchanged: meta::get(&connection, "unchanged")?.unwrap_or(0),
-        };
+        let counts = Counts::load(&connection)?;
         let tally = Tally::load(&connection)?;
         let saved = Saved { counts, tally: tally.counts(), at_ms: now_ms };
         let mut core = Self {
@@ -402,32 +381,6 @@ impl Core {
     /// How far the counters are, inside the caller's transaction.
     pub(super) fn save_applied_row(&self) -> rusqlite::Result<()> {
         meta::set(&self.connection, "applied_row", self.ends[Inbox::Points as usize].row)
-    }
-
-    /// Writes counts that changed, inside the caller's transaction; what it returns holds once that is
-    /// committed.
-    fn save_counts(&self, now_ms: i64) -> rusqlite::Result<Saved> {
-        let now = Saved { counts: self.counts, tally: self.tally.counts(), at_ms: now_ms };
-        now.tally.save(&self.connection, &self.saved.tally)?;
-        if now.counts != self.saved.counts {
-            meta::set(&self.connection, "duplicate", now.counts.duplicate)?;
-            meta::set(&self.connection, "unchanged", now.counts.unchanged)?;
-        }
-        Ok(now)
-    }
-
-    fn save_counts_if_due(&self, now_ms: i64) -> rusqlite::Result<Option<Saved>> {
-        let due = (now_ms - self.saved.at_ms).abs() >= COUNTS_SAVED_EVERY_MS;
-        due.then(|| self.save_counts(now_ms)).transpose()
-    }
-
-    /// Writes counts that changed, in a transaction of their own.
-    pub(super) fn keep_counts(&mut self) -> rusqlite::Result<()> {
-        if (self.saved.counts, self.saved.tally) == (self.counts, self.tally.counts()) {
-            return Ok(());
-        }
-        self.saved = self.in_transaction(|core| core.save_counts(core.saved.at_ms))?;
-        Ok(())
     }
 }
 

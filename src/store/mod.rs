@@ -19,6 +19,7 @@
 mod batch;
 mod cardinality;
 pub mod core;
+mod counts;
 mod delivery;
 mod fold;
 pub mod handle;
