@@ -37,7 +37,8 @@ pub fn summary(
     })
 }
 
-fn previous(
+/// The total of the range before, and which that is; `None` where the history does not hold all of it.
+pub fn previous(
     history: &History,
     question: &Question,
 ) -> Result<Option<(Previous, Facts)>, HistoryError> {

@@ -52,9 +52,13 @@ pub(super) fn ask(
     range: MinuteRange,
     by: Vec<Dimension>,
 ) -> Result<Answer, HistoryError> {
+    answer(history, &question(asked, range, by))
+}
+
+/// The page's filters and zone, put as a question to the report.
+pub(super) fn question(asked: &Asked, range: MinuteRange, by: Vec<Dimension>) -> Question {
     let by = Dimensions::new(by).expect("one dimension, or a time and another one");
-    let (clock, filters) = (asked.clock.clone(), asked.filters.clone());
-    answer(history, &Question { clock, range, by, filters })
+    Question { clock: asked.clock.clone(), range, by, filters: asked.filters.clone() }
 }
 
 /// A moment at the viewer's place.

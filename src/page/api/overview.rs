@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::ToSpan as _;
 use serde_json::{Map, Value, json};
 
 use super::over_time::{self, Metric};
@@ -17,8 +16,8 @@ use crate::page::{Desk, chart};
 use crate::report::history::reader::History;
 use crate::report::question::Dimension;
 use crate::report::row::{Facts, Row};
-use crate::report::time::{Clock, MinuteRange, Unit};
-use crate::report::{prompts, tools};
+use crate::report::time::Unit;
+use crate::report::{prompts, summary, tools};
 
 /// Rows of each list.
 const LIST_MAX: usize = 7;
@@ -74,13 +73,12 @@ fn totals(history: Option<&History>, asked: &Asked) -> Result<Map<String, Value>
     put("imported", facts::of(&answer.imported, false).into());
     put("projects", top(&answer.rows, 0));
     put("models", top(&answer.rows, 1));
-    let before = previous(&asked.clock, asked.range);
-    let is_known = history.extent()?.is_some_and(|extent| extent.start < before.end);
-    if is_known {
-        let answer = facts::ask(history, asked, before, vec![Dimension::Model])?;
-        put("previous_total", facts::of(&answer.total, counted).into());
+    let question = facts::question(asked, asked.range, vec![Dimension::Model]);
+    if let Some((before, total)) = summary::previous(history, &question)? {
+        put("previous_total", facts::of(&total, counted).into());
         let words = |minute| asked.clock.rfc3339(minute);
-        put("previous", json!({ "since": words(before.start), "until": words(before.end) }));
+        let range = before.range;
+        put("previous", json!({ "since": words(range.start), "until": words(range.end) }));
     }
     Ok(document)
 }
@@ -165,46 +163,9 @@ fn top(rows: &[Row], dimension: usize) -> Value {
     sums.iter().map(row).collect()
 }
 
-/// As many days before, up to the same time of day: a week so far is compared with a week so far. What
-/// does not begin with a day is compared with what was right before it.
-fn previous(clock: &Clock, range: MinuteRange) -> MinuteRange {
-    let (first, last) = (clock.zoned(range.start), clock.zoned(range.end - 1).date());
-    let begins_a_day = first.start_of_day().is_ok_and(|midnight| midnight == first);
-    let days = first.date().until(last).map_or(0, |span| span.get_days()) + 1;
-    let back = |minute| {
-        let then = clock.zoned(minute).checked_sub(days.days()).ok()?;
-        Some(then.timestamp().as_second().div_euclid(60))
-    };
-    match (back(range.start), back(range.end)) {
-        (Some(start), Some(end)) if begins_a_day && start < end => MinuteRange { start, end },
-        _ => MinuteRange { start: 2 * range.start - range.end, end: range.start },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn clock() -> Clock {
-        Clock { now: "2026-11-21T10:17:42+01:00[Europe/Paris]".parse().unwrap() }
-    }
-
-    #[test]
-    fn the_time_before_has_as_many_days_and_ends_at_the_same_time_of_day() {
-        let clock = clock();
-        let check = |since: &str, until: Option<&str>, wanted: (&str, &str)| {
-            let before = previous(&clock, clock.range(since, until).unwrap());
-            let found = (clock.rfc3339(before.start), clock.rfc3339(before.end));
-            assert_eq!((found.0.as_str(), found.1.as_str()), wanted, "{since}");
-        };
-        check("7d", None, ("2026-11-08T00:00:00+01:00", "2026-11-14T10:18:00+01:00"));
-        check("today", None, ("2026-11-20T00:00:00+01:00", "2026-11-20T10:18:00+01:00"));
-        // A month with the change of clocks in it: days of the calendar all the same.
-        check("30d", None, ("2026-09-23T00:00:00+02:00", "2026-10-22T10:18:00+02:00"));
-        let (first, last) = ("2026-11-02", Some("2026-11-09"));
-        check(first, last, ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00"));
-        check("2h", None, ("2026-11-21T06:16:00+01:00", "2026-11-21T08:17:00+01:00"));
-    }
 
     #[test]
     fn the_chart_is_stacked_by_what_counters_know() {

@@ -131,6 +131,35 @@ fn what_a_range_is_compared_with() {
             ),
         ),
         (
+            "today",
+            None,
+            (
+                "2026-11-20T00:00:00+01:00",
+                "2026-11-20T10:18:00+01:00",
+                "the day before up to the same time",
+            ),
+        ),
+        // With the change of clocks in it: days of the calendar all the same.
+        (
+            "30d",
+            None,
+            (
+                "2026-09-23T00:00:00+02:00",
+                "2026-10-22T10:18:00+02:00",
+                "the 30 days before up to the same time",
+            ),
+        ),
+        (
+            "2026-11-02",
+            Some("2026-11-09"),
+            ("2026-10-26T00:00:00+01:00", "2026-11-02T00:00:00+01:00", "the 7 days before"),
+        ),
+        (
+            "2h",
+            None,
+            ("2026-11-21T06:16:00+01:00", "2026-11-21T08:17:00+01:00", "the 121 minutes before"),
+        ),
+        (
             "yesterday",
             Some("today"),
             ("2026-11-19T00:00:00+01:00", "2026-11-20T00:00:00+01:00", "the day before"),
