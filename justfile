@@ -35,4 +35,4 @@ fuzz TARGET SECONDS="600":
 
 # Writes what fuzzing starts from, made of the fixtures, to fuzz/corpus
 fuzz-corpus:
-    cargo test --locked --test fuzz_targets -- --ignored write_the_corpus
+    cargo run --locked --example fuzz_corpus

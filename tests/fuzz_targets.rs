@@ -54,20 +54,6 @@ impl Damage {
 }
 
 #[test]
-#[ignore = "writes fuzz/corpus, where `just fuzz` starts from"]
-fn write_the_corpus() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (target, _) in targets::ALL {
-        let corpus = root.join("fuzz/corpus").join(target);
-        std::fs::create_dir_all(&corpus).expect("a folder of ours");
-        for (index, seed) in seeds::of(target, root).iter().enumerate() {
-            let file = corpus.join(format!("seed-{index:03}"));
-            std::fs::write(file, seed).expect("a folder of ours");
-        }
-    }
-}
-
-#[test]
 fn otlp_protobuf() {
     run("otlp_protobuf");
 }
