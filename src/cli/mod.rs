@@ -62,46 +62,46 @@ pub enum Command {
     /// Run the real Claude Code, tagged and counted
     #[command(disable_help_flag = true)]
     Claude(claude::Args),
-    /// The same around a given program (for VS Code's and Claude Code's process wrapper settings)
-    Wrap(claude::WrapArgs),
-    /// The background agent that keeps and forwards what Claude Code sends
-    Agent(agent::Args),
     /// Set everything up: shell, service, editors, destinations; shows each change first
     Setup(Box<setup::Args>),
-    /// Undo what `setup` has done; --purge removes the data as well
-    Uninstall(uninstall::Args),
-    /// The agent as a service of systemd or launchd
-    Service(service::Args),
-    /// The shell hook: from then on `claude` is `ccotel claude`
-    Init(init::Args),
-    /// What runs, what arrived, what is waiting, and what went wrong
-    Status(status::Args),
     /// Cost, tokens, sessions and more, by day, project, team or model
     Report(report::Args),
-    /// A made-up fortnight, to see what all of this looks like
-    Demo(demo::Args),
-    /// The local page: cost, sessions, tools, models and health, in the browser
-    Open(open::Args),
-    /// Take in past usage, from the transcripts that Claude Code keeps
-    Import(import::Args),
     /// Sessions as they run: what they do, and what it costs
     Top(top::Args),
-    /// Compare counters, events and transcripts, and name what differs
-    Verify(verify::Args),
+    /// The local page: cost, sessions, tools, models and health, in the browser
+    Open(open::Args),
+    /// What runs, what arrived, what is waiting, and what went wrong
+    Status(status::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
-    /// Where the configuration is, what it says, and whether it is valid
-    Config(config::Args),
+    /// Take in past usage, from the transcripts that Claude Code keeps
+    Import(import::Args),
+    /// Compare counters, events and transcripts, and name what differs
+    Verify(verify::Args),
+    /// A made-up fortnight, to see what all of this looks like
+    Demo(demo::Args),
     /// Forward to a backend: checks the address, then writes config.toml
     Connect(Box<connect::Args>),
     /// Stop forwarding to a backend
     Disconnect(disconnect::Args),
-    /// Prometheus, Loki and Grafana with the dashboards, in containers on this machine
-    Stack(stack::Args),
     /// Try a waiting or parked destination now
     Retry(retry::Args),
     /// What a backend refused for good: look at it, send it again, keep it, or let go of it
     Quarantine(quarantine::Args),
+    /// Prometheus, Loki and Grafana with the dashboards, in containers on this machine
+    Stack(stack::Args),
+    /// Where the configuration is, what it says, and whether it is valid
+    Config(config::Args),
+    /// The background agent that keeps and forwards what Claude Code sends
+    Agent(agent::Args),
+    /// The agent as a service of systemd or launchd
+    Service(service::Args),
+    /// The shell hook: from then on `claude` is `ccotel claude`
+    Init(init::Args),
+    /// The same around a given program (for VS Code's and Claude Code's process wrapper settings)
+    Wrap(claude::WrapArgs),
+    /// Undo what `setup` has done; --purge removes the data as well
+    Uninstall(uninstall::Args),
     /// The words that a shell completes, to be put where it looks for them
     Completions(completions::Args),
     /// The manual pages, in roff
@@ -142,26 +142,26 @@ fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         Command::Claude(args) => Ok(claude::run(args)),
-        Command::Wrap(args) => claude::run_wrap(args),
-        Command::Agent(args) => agent::run(args),
-        Command::Init(args) => init::run(args),
         Command::Setup(args) => setup::run(args),
-        Command::Uninstall(args) => uninstall::run(args),
-        Command::Service(args) => service::run(args),
-        Command::Status(args) => status::run(args),
         Command::Report(args) => report::run(args, cli.no_color),
-        Command::Demo(args) => demo::run(args, cli.no_color),
-        Command::Open(args) => open::run(args),
-        Command::Import(args) => import::run(args, cli.no_color),
         Command::Top(args) => top::run(args, cli.no_color),
-        Command::Verify(args) => verify::run(args),
+        Command::Open(args) => open::run(args),
+        Command::Status(args) => status::run(args),
         Command::Tags(args) => tags::run(args),
-        Command::Config(args) => config::run(args),
+        Command::Import(args) => import::run(args, cli.no_color),
+        Command::Verify(args) => verify::run(args),
+        Command::Demo(args) => demo::run(args, cli.no_color),
         Command::Connect(args) => connect::run(args),
         Command::Disconnect(args) => disconnect::run(args),
-        Command::Stack(args) => stack::run(args),
         Command::Retry(args) => retry::run(args),
         Command::Quarantine(args) => quarantine::run(args),
+        Command::Stack(args) => stack::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Service(args) => service::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Wrap(args) => claude::run_wrap(args),
+        Command::Uninstall(args) => uninstall::run(args),
         Command::Completions(args) => Ok(completions::run(args)),
         Command::Man(args) => man::run(args),
     }
