@@ -179,7 +179,7 @@ fn metric_names() -> Result<BTreeSet<String>> {
     .iter()
     .map(|(name, unit)| ccotel::record::names::metric_name(name, unit))
     .collect();
-    for file in ["src/receive/exposition.rs", "src/agent/rooms.rs"] {
+    for file in ["src/receive/exposition.rs", "src/agent/rooms/own_samples.rs"] {
         let source = std::fs::read_to_string(dashboards::root().join(file))?;
         names.extend(words(&source, |it| it.starts_with("ccotel_") && it != "ccotel_"));
     }
