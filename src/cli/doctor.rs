@@ -54,15 +54,16 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     let directory = working_directory()?;
     let looks = Looks::new(no_color, args.verbose);
     let bar = progress();
-    let mut group = "";
+    let mut heading = String::new();
     let checks = doctor::examine(&paths, &directory, args.offline, &mut |step| match step {
         Step::Looking(what) => bar.set_message(what.to_owned()),
         Step::Found(_) if args.json => {}
         Step::Found(check) => bar.suspend(|| {
-            if check.group != group {
-                let gap = if group.is_empty() { "" } else { "\n" };
-                say(&format!("{gap}{}", looks.heading(check.group)));
-                group = check.group;
+            let above = check.subject.as_deref().unwrap_or(check.group);
+            if above != heading {
+                let gap = if heading.is_empty() { "" } else { "\n" };
+                say(&format!("{gap}{}", looks.heading(above)));
+                above.clone_into(&mut heading);
             }
             say_wrapped(&looks.check(check));
         }),
@@ -117,10 +118,7 @@ impl Looks {
             Verdict::NotChecked => ("-   ", "2"),
         };
         let name = check.name.replace('_', " ");
-        let name = match &check.subject {
-            Some(subject) => format!("{subject}: {}", name.trim_start_matches("destination ")),
-            None => name,
-        };
+        let name = name.trim_start_matches("destination ");
         let mut text =
             format!("  {} {name:NAME_COLUMNS$} {}\n", self.paint(colour, word), check.why);
         let worth = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
@@ -150,13 +148,16 @@ impl Looks {
             number => format!(", {number} not checked"),
         };
         match (failed, warnings) {
-            (0, 0) => self.paint("32", &format!("All is well: {} checks{rest}.", count(Verdict::Ok))),
+            (0, 0) => {
+                self.paint("32", &format!("All is well: {} checks{rest}.", count(Verdict::Ok)))
+            }
             (0, _) => self.paint("33", &format!("Data arrives; warnings: {warnings}{rest}.")),
             _ => {
                 let first = checks.iter().find(|check| check.is_failed());
                 let name = first.map_or(String::new(), |it| it.name.replace('_', " "));
-                let words =
-                    format!("Failed: {failed}, warnings: {warnings}{rest}. Begin with the first one: {name}.");
+                let words = format!(
+                    "Failed: {failed}, warnings: {warnings}{rest}. Begin with the first one: {name}."
+                );
                 self.paint("1;31", &words)
             }
         }

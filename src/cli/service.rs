@@ -11,9 +11,9 @@ use crate::agent::{manage, sockets};
 use crate::config;
 use crate::exit::Exit;
 use crate::paths::Paths;
+pub use crate::service::config_home;
 use crate::service::registration::{self, Registration};
 use crate::service::{self, Manager, Service, systemd};
-pub use crate::service::config_home;
 use crate::setup::journal::Journal;
 use crate::setup::{directories, program, undo};
 

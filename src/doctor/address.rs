@@ -45,12 +45,7 @@ fn shown(words: &str) -> String {
     options.map_or(words, |at| &words[..at]).replace(", and --tenant", ", and its tenant")
 }
 
-fn unknown(
-    paths: &Paths,
-    config: &DestinationConfig,
-    verdict: &Verdict,
-    check: Check,
-) -> Check {
+fn unknown(paths: &Paths, config: &DestinationConfig, verdict: &Verdict, check: Check) -> Check {
     if verdict.words.contains("cannot be resolved") {
         return check.by_hand(format!(
             "correct the url of [[destination]] {} in {}, if this machine is online",
@@ -77,11 +72,20 @@ async fn wrong(
             .by_hand("start Prometheus with --web.enable-remote-write-receiver")
             .remedy(retry);
     }
-    if words.contains("(status 401)") || words.contains("(status 403)") || words.contains("(status 407)") {
+    let of_credentials = ["bearer_token_file", "password_file", "token_command"];
+    if of_credentials.iter().any(|it| words.contains(it) && !words.contains("(status")) {
+        return check.by_hand(credentials(config, &of_file)).remedy(retry);
+    }
+    if words.contains("(status 401)")
+        || words.contains("(status 403)")
+        || words.contains("(status 407)")
+    {
         return check.by_hand(credentials(config, &of_file)).remedy(retry);
     }
     if words.contains("no trusted TLS connection") {
-        return check.by_hand(format!("what is said of the certificate, at {of_file}")).remedy(retry);
+        return check
+            .by_hand(format!("what is said of the certificate, at {of_file}"))
+            .remedy(retry);
     }
     if let Some(usual) = usual(config).await
         && let Some(command) = replace(&paths.config_file(), &config.url, &usual)
@@ -140,8 +144,12 @@ mod tests {
 
     #[test]
     fn options_of_connect_are_not_spoken_of() {
-        let words = "h wants credentials that it was not given (status 401): --bearer-token-file, x";
+        let words =
+            "h wants credentials that it was not given (status 401): --bearer-token-file, x";
         assert_eq!(shown(words), "h wants credentials that it was not given (status 401)");
-        assert_eq!(shown("check the credentials, and --tenant"), "check the credentials, and its tenant");
+        assert_eq!(
+            shown("check the credentials, and --tenant"),
+            "check the credentials, and its tenant"
+        );
     }
 }

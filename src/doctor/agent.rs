@@ -58,8 +58,11 @@ fn not_running(paths: &Paths) -> Check {
         let why = "it was stopped with `ccotel agent stop --stay`: no session is counted";
         return Check::failed(name, why).remedy(ours("agent start"));
     }
-    Check::failed(name, "no agent runs; the next `claude` would start one, nothing is sent meanwhile")
-        .remedy(ours("agent start"))
+    Check::failed(
+        name,
+        "no agent runs; the next `claude` would start one, nothing is sent meanwhile",
+    )
+    .remedy(ours("agent start"))
 }
 
 fn unusable(error: &EnsureError) -> Check {
@@ -123,7 +126,10 @@ fn listening(paths: &Paths, loaded: &Loaded, identity: Option<&Identity>) -> Che
         return Check::ok(name, format!("it listens on {}, as configured", actual.join(", ")));
     }
     let Some(moved) = bound.get(&configured).filter(|it| identity.addresses.contains(it)) else {
-        let why = format!("{configured} is configured and not bound yet: it listens on {}", actual.join(", "));
+        let why = format!(
+            "{configured} is configured and not bound yet: it listens on {}",
+            actual.join(", ")
+        );
         return Check::warning(name, why).remedy(ours("agent restart"));
     };
     let taken = match port::holders(configured) {
@@ -147,7 +153,10 @@ fn free(configured: Option<SocketAddr>, bound: Option<SocketAddr>) -> Check {
     match port::holders(address) {
         Held::Nobody => Check::ok(name, format!("{address} is free for the agent")),
         held => {
-            let why = format!("{address} is taken by {}: the agent will choose another port", names(&held));
+            let why = format!(
+                "{address} is taken by {}: the agent will choose another port",
+                names(&held)
+            );
             Check::warning(name, why).remedy(ours("agent start"))
         }
     }
@@ -155,9 +164,7 @@ fn free(configured: Option<SocketAddr>, bound: Option<SocketAddr>) -> Check {
 
 fn names(held: &Held) -> String {
     match held {
-        Held::By(owners) => {
-            owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        }
+        Held::By(owners) => owners.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Held::Nobody | Held::Hidden => "another user's program".to_owned(),
     }
 }
@@ -173,7 +180,9 @@ fn service(paths: &Paths) -> Check {
             .details(problems.iter().map(ToString::to_string));
     }
     match found.iter().find(|it| it.enabled) {
-        Some(it) => Check::ok(name, format!("{} starts the agent ({})", it.owner, it.file.display())),
+        Some(it) => {
+            Check::ok(name, format!("{} starts the agent ({})", it.owner, it.file.display()))
+        }
         None => Check::ok(name, "none, and none is needed: `claude` starts the agent"),
     }
 }
@@ -190,12 +199,12 @@ fn notices(paths: &Paths, status: &Status) -> Check {
     let of_others = |warning: &&Warning| {
         warning.what.contains(&config_file) || warning.what.starts_with("`[agent] listen`")
     };
-    let warnings: Vec<&Warning> =
-        status.warnings.iter().filter(|it| !of_others(it)).collect();
+    let warnings: Vec<&Warning> = status.warnings.iter().filter(|it| !of_others(it)).collect();
     let Some(first) = warnings.first() else {
         return Check::ok(name, "the agent has nothing to complain of");
     };
-    let line = |it: &&Warning| format!("{}; {}", it.what, it.remedy).trim_end_matches("; ").to_owned();
+    let line =
+        |it: &&Warning| format!("{}; {}", it.what, it.remedy).trim_end_matches("; ").to_owned();
     let more = warnings.len() - 1;
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
     let check = Check::warning(name, format!("{}{more}", first.what));

@@ -9,17 +9,15 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::address;
 use super::check::Check;
 use super::mark::Mark;
 use super::query::{self, Asked};
 use super::state;
-use super::address;
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::status::Status;
 use crate::config::Config;
-use crate::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Tls,
-};
+use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
 use crate::deliver::DestinationStatus;
 use crate::deliver::client::Client;
 use crate::deliver::probe::{Found, Verdict, probe};
@@ -32,6 +30,8 @@ use crate::store::handle::Since;
 const ASK_WAIT: Duration = Duration::from_secs(8);
 /// Longest that the mark is waited for, at all destinations together.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(20);
+/// One that is parked sends nothing, unless somebody has just said `ccotel retry`.
+const PARKED_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks whether it has arrived.
 const ARRIVAL_PAUSE: Duration = Duration::from_millis(200);
 /// A `Date` header has whole seconds, and a request takes some time.
@@ -81,9 +81,8 @@ pub fn unasked(config: &Config, status: Option<&Status>) -> Vec<Check> {
     let each = config.destinations.iter().flat_map(|destination| {
         let known = status.and_then(|status| of(status, &destination.name));
         let states = known.map_or_else(Vec::new, |known| state::checks(&known, &[]));
-        let asked = ["destination_address", "destination_record"].map(|name| {
-            Check::not_checked(name, "--offline: no backend is asked")
-        });
+        let asked = ["destination_address", "destination_record"]
+            .map(|name| Check::not_checked(name, "--offline: no backend is asked"));
         let name = destination.name.as_str();
         asked.into_iter().chain(states).map(move |check| check.of(name))
     });
@@ -106,17 +105,6 @@ async fn look_at(
     });
     let mut checks = vec![address::check(paths, &config, &verdict, known.as_ref()).await];
     let closed = verdict.found != Found::Reachable;
-    match &known {
-        Some(known) if closed && known.state != State::Parked => {
-            checks.extend(state::checks(known, &[]));
-        }
-        Some(_) if closed => {}
-        Some(known) => {
-            let refused = if known.quarantine_kept > 0 { state::refused(paths, &config.name) } else { Vec::new() };
-            checks.extend(state::checks(known, &refused));
-        }
-        None => checks.push(Check::not_checked("destination_state", "no agent says how it is doing")),
-    }
     if !closed && let Ok(client) = Client::new(&config) {
         if let Ok(Some(check)) = timeout(ASK_WAIT, clock(&client)).await {
             checks.push(check);
@@ -129,6 +117,20 @@ async fn look_at(
     }
     let checks = checks.into_iter().map(|check| check.of(&config.name)).collect();
     Looked { config, checks, closed }
+}
+
+/// How each is doing, after the mark: what it met on its way counts as well.
+pub fn states(paths: &Paths, looked: &Looked, status: Option<&Status>) -> Vec<Check> {
+    let Some(known) = status.and_then(|status| of(status, &looked.config.name)) else {
+        return vec![Check::not_checked("destination_state", "no agent says how it is doing")];
+    };
+    // Parked for what the address says already.
+    if looked.closed && known.state == State::Parked {
+        return Vec::new();
+    }
+    let kept = known.quarantine_kept > 0;
+    let refused = if kept { state::refused(paths, &known.name) } else { Vec::new() };
+    state::checks(&known, &refused).into_iter().map(|it| it.of(&known.name)).collect()
 }
 
 /// What any answer of the server says the time is.
@@ -154,7 +156,10 @@ fn skew(ahead_seconds: i64) -> Check {
     let which = if ahead_seconds > 0 { "ahead of" } else { "behind" };
     let why = format!("this machine's clock is {off} s {which} the backend's");
     let check = if off >= SKEW_SECONDS_FATAL {
-        Check::failed(name, format!("{why}: samples ahead of its time are refused, and late ones too"))
+        Check::failed(
+            name,
+            format!("{why}: samples ahead of its time are refused, and late ones too"),
+        )
     } else {
         Check::warning(name, why)
     };
@@ -191,12 +196,7 @@ struct Waiting {
 }
 
 /// Waits until the mark is everywhere, or the time is up.
-pub async fn arrived(
-    paths: &Paths,
-    looked: &[Looked],
-    before: &Status,
-    mark: &Mark,
-) -> Vec<Check> {
+pub async fn arrived(paths: &Paths, looked: &[Looked], before: &Status, mark: &Mark) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut waiting = Vec::new();
     for one in looked {
@@ -217,7 +217,7 @@ pub async fn arrived(
         let status = status(paths);
         let mut left = Vec::new();
         for mut one in waiting {
-            match settled(&mut one, &install, mark, status.as_ref(), over).await {
+            match settled(&mut one, paths, &install, mark, status.as_ref(), over).await {
                 Some(check) => checks.push(check.of(&one.config.name)),
                 None => left.push(one),
             }
@@ -230,7 +230,8 @@ pub async fn arrived(
     checks
 }
 
-fn status(paths: &Paths) -> Option<Status> {
+/// What the agent says now.
+pub fn status(paths: &Paths) -> Option<Status> {
     match control::ask(paths, Request::Status) {
         Ok(Answer::Status { status }) => serde_json::from_value(status).ok(),
         _ => None,
@@ -240,6 +241,7 @@ fn status(paths: &Paths) -> Option<Status> {
 /// The verdict on one destination, if there is one yet, or has to be.
 async fn settled(
     one: &mut Waiting,
+    paths: &Paths,
     install: &str,
     mark: &Mark,
     status: Option<&Status>,
@@ -259,9 +261,11 @@ async fn settled(
     let now = now?;
     let refused = one.before.as_ref().is_some_and(|before| now.quarantined > before.quarantined);
     if refused {
-        return Some(state::refused_check(name, &one.config));
+        return Some(state::refused_check(name, paths, &one.config));
     }
     let gone = is_past(&now, mark);
+    let since = Timestamp::now().duration_since(mark.sent);
+    let over = over || (now.state == State::Parked && since.unsigned_abs() > PARKED_WAIT);
     match (&one.closed, gone) {
         (Some(why), true) => {
             return Some(Check::ok(name, format!("accepted, could not be queried back: {why}")));

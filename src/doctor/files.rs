@@ -131,7 +131,9 @@ fn looked_at(path: &Path, needed: u32, shut: u32, mode: &str) -> Result<Option<L
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{} cannot be looked at: {}", path.display(), words(&error))),
+        Err(error) => {
+            return Err(format!("{} cannot be looked at: {}", path.display(), words(&error)));
+        }
     };
     let own = rustix::process::getuid().as_raw();
     if metadata.uid() != own {
@@ -152,31 +154,47 @@ fn room(paths: &Paths, config: &Config) -> Check {
     let name = "disk";
     let directory = existing(&paths.data_dir);
     let Ok(stat) = rustix::fs::statvfs(&directory) else {
-        return Check::not_checked(name, format!("{} tells nothing of itself", directory.display()));
+        return Check::not_checked(
+            name,
+            format!("{} tells nothing of itself", directory.display()),
+        );
     };
     if stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
-        return Check::failed(name, format!("the file system of {} is read-only", directory.display()))
-            .by_hand("mount it writable, or set CCOTEL_DATA_DIR to a directory on another one");
+        return Check::failed(
+            name,
+            format!("the file system of {} is read-only", directory.display()),
+        )
+        .by_hand("mount it writable, or set CCOTEL_DATA_DIR to a directory on another one");
     }
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let used = disk_bytes(paths);
     let needed = config.agent.max_disk_bytes.saturating_sub(used);
     let free_words = format!("{} free at {}", ByteSize(free), directory.display());
     if free < FREE_BYTES_MIN {
-        return Check::failed(name, format!("{free_words}: telemetry is turned away when it is full"))
-            .by_hand(format!(
-                "free {} there (`du -xh -d 2 {} | sort -h | tail` shows what is large), or set \
+        return Check::failed(
+            name,
+            format!("{free_words}: telemetry is turned away when it is full"),
+        )
+        .by_hand(format!(
+            "free {} there (`du -xh -d 2 {} | sort -h | tail` shows what is large), or set \
                  CCOTEL_DATA_DIR to a directory on another disk",
-                ByteSize(FREE_BYTES_MIN),
-                quoted(&mount_of(&directory))
-            ));
+            ByteSize(FREE_BYTES_MIN),
+            quoted(&mount_of(&directory))
+        ));
     }
     if free < needed {
         let why = format!("{free_words}, and ccotel may take {} more", ByteSize(needed));
         let proposed = (used + free / 2).max(LIMIT_BYTES_MIN);
         return Check::warning(name, why).remedy(limit_command(proposed));
     }
-    Check::ok(name, format!("{free_words}; ccotel has {} and may take {} more", ByteSize(used), ByteSize(needed)))
+    Check::ok(
+        name,
+        format!(
+            "{free_words}; ccotel has {} and may take {} more",
+            ByteSize(used),
+            ByteSize(needed)
+        ),
+    )
 }
 
 fn limit(paths: &Paths, config: &Config) -> Check {
@@ -184,8 +202,11 @@ fn limit(paths: &Paths, config: &Config) -> Check {
     let (used, limit) = (disk_bytes(paths), config.agent.max_disk_bytes);
     let words = format!("{} of {} (`[agent] max_disk`) are used", ByteSize(used), ByteSize(limit));
     if used >= limit / 100 * NEARLY_FULL_PERCENT {
-        return Check::warning(name, format!("{words}: the oldest records are dropped to stay below"))
-            .remedy(limit_command((limit * 2).max(LIMIT_BYTES_MIN)));
+        return Check::warning(
+            name,
+            format!("{words}: the oldest records are dropped to stay below"),
+        )
+        .remedy(limit_command((limit * 2).max(LIMIT_BYTES_MIN)));
     }
     Check::ok(name, words)
 }

@@ -57,7 +57,10 @@ pub async fn send(paths: &Paths, endpoint: &Endpoint) -> (Option<Mark>, Vec<Chec
         Ok(client) => client,
         Err(failure) => {
             let why = hidden(&failure.to_string(), endpoint);
-            return (None, vec![Check::failed("record_accepted", why), unstored("nothing was sent")]);
+            return (
+                None,
+                vec![Check::failed("record_accepted", why), unstored("nothing was sent")],
+            );
         }
     };
     let before = counters(&client, endpoint).await.unwrap_or_default();
@@ -73,9 +76,9 @@ pub async fn send(paths: &Paths, endpoint: &Endpoint) -> (Option<Mark>, Vec<Chec
     let mut checks = vec![Check::ok("record_accepted", accepted)];
     let synced = control::sync(paths);
     let after = counters(&client, endpoint).await.unwrap_or_default();
-    let grown = after.into_iter().find(|(labels, value)| {
-        *value > before.get(labels).copied().unwrap_or_default()
-    });
+    let grown = after
+        .into_iter()
+        .find(|(labels, value)| *value > before.get(labels).copied().unwrap_or_default());
     let mark = grown.map(|(mut labels, value)| {
         labels.remove("instance");
         Mark { sent, trace_id: format!("{:032x}", u128::from_be_bytes(trace_id)), labels, value }

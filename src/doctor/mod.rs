@@ -110,10 +110,8 @@ fn without_sending(
     status: Option<&Status>,
 ) {
     let nothing = "--offline: nothing was sent";
-    let accepted = endpoint.map_or_else(
-        || Check::not_checked("record_accepted", nothing),
-        mark::reachable,
-    );
+    let accepted =
+        endpoint.map_or_else(|| Check::not_checked("record_accepted", nothing), mark::reachable);
     chart.add(RECORD, [accepted, Check::not_checked("record_stored", nothing)]);
     chart.add(DESTINATIONS, destinations::unasked(&here.loaded.config, status));
 }
@@ -126,36 +124,39 @@ async fn with_a_mark(
     status: Option<&Status>,
 ) {
     let config = &here.loaded.config;
-    if config.destinations.is_empty() {
-        let why = "none: what is counted stays here; `ccotel connect` forwards it";
-        chart.add(DESTINATIONS, [Check::ok("destinations", why)]);
-    } else {
+    if !config.destinations.is_empty() {
         chart.looking("what answers at the destinations");
     }
     let looked = destinations::look(paths, config, status).await;
-    let (Some(endpoint), Some(status)) = (endpoint, status) else {
-        let why = "no agent answers";
-        let names = ["record_accepted", "record_stored"];
-        chart.add(RECORD, names.map(|name| Check::not_checked(name, why)));
-        for one in looked {
-            let record = Check::not_checked("destination_record", why).of(&one.config.name);
-            chart.add(DESTINATIONS, one.checks.into_iter().chain([record]));
+    let mark = match (endpoint, status) {
+        (Some(endpoint), Some(_)) => {
+            chart.looking("a marked record on its way");
+            let (mark, checks) = mark::send(paths, endpoint).await;
+            chart.add(RECORD, checks);
+            mark
         }
-        return;
+        _ => {
+            let names = ["record_accepted", "record_stored"];
+            chart.add(RECORD, names.map(|name| Check::not_checked(name, "no agent answers")));
+            None
+        }
     };
-    chart.looking("a marked record on its way");
-    let (mark, checks) = mark::send(paths, endpoint).await;
-    chart.add(RECORD, checks);
-    let arrived = match &mark {
-        Some(mark) => destinations::arrived(paths, &looked, status, mark).await,
-        None => Vec::new(),
+    let arrived = match (&mark, status) {
+        (Some(mark), Some(status)) => destinations::arrived(paths, &looked, status, mark).await,
+        _ => Vec::new(),
     };
+    let status = status.and_then(|_| destinations::status(paths));
+    if looked.is_empty() {
+        let why = "none: what is counted stays here; `ccotel connect` forwards it";
+        chart.add(DESTINATIONS, [Check::ok("destinations", why)]);
+    }
     for one in looked {
         let name = one.config.name.clone();
         let record = arrived.iter().find(|it| it.subject.as_deref() == Some(&*name)).cloned();
         let record = record.unwrap_or_else(|| {
             Check::not_checked("destination_record", "there is no mark to look for").of(&name)
         });
-        chart.add(DESTINATIONS, one.checks.into_iter().chain([record]));
+        let states = destinations::states(paths, &one, status.as_ref());
+        chart.add(DESTINATIONS, one.checks.into_iter().chain([record]).chain(states));
     }
 }

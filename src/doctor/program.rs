@@ -78,8 +78,10 @@ fn not_found(missing: &find::NotFound, home: &Path) -> Check {
                 .by_hand(format!("without it, {other} runs"))
                 .remedy(format!("unset {CLAUDE_VARIABLE}"))
         }
-        _ => Check::failed("program", "Claude Code is not on PATH, nor where its installer puts it")
-            .remedy("npm install -g @anthropic-ai/claude-code"),
+        _ => {
+            Check::failed("program", "Claude Code is not on PATH, nor where its installer puts it")
+                .remedy("npm install -g @anthropic-ai/claude-code")
+        }
     }
 }
 
@@ -135,12 +137,16 @@ fn shim(paths: &Paths) -> Check {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let directories: Vec<_> = std::env::split_paths(&path).collect();
     let Some(at) = directories.iter().position(|it| *it == paths.shims_dir()) else {
-        return Check::ok("shim", format!("{shown}; not on PATH here, so what Claude Code starts uses it"));
+        return Check::ok(
+            "shim",
+            format!("{shown}; not on PATH here, so what Claude Code starts uses it"),
+        );
     };
     let before = directories[..at].iter().map(|dir| dir.join("claude")).find(|it| it.is_file());
     match before {
         Some(before) => {
-            let why = format!("{} comes before {shown} on PATH, and is not counted", before.display());
+            let why =
+                format!("{} comes before {shown} on PATH, and is not counted", before.display());
             Check::warning("shim", why)
                 .by_hand("the line in your startup file that sets PATH last decides")
                 .remedy(format!("export PATH={}:\"$PATH\"", quoted(&paths.shims_dir())))

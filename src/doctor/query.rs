@@ -139,7 +139,8 @@ fn is_in(kind: DestinationType, text: &str, mark: &Mark) -> bool {
 pub async fn out_of_order_window(client: &Client) -> Option<bool> {
     let api = prometheus_api(client.url().path().trim_end_matches('/'))?;
     let answer = client.get(at(client.url(), &format!("{api}/status/config"))).await.ok()?;
-    let document: Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
+    let document: Value =
+        serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
     let yaml = document["data"]["yaml"].as_str()?;
     let set = yaml.lines().filter_map(|line| line.trim().strip_prefix("out_of_order_time_window:"));
     Some(set.map(str::trim).any(|window| !window.is_empty() && !window.starts_with('0')))

@@ -116,7 +116,8 @@ mod tests {
         run(&set_variable(source, "B", "1").unwrap());
         run(&add_variable(source, "B", "C", "c").unwrap());
         let now = std::fs::read_to_string(&file).unwrap();
-        let wanted = "{\n  // mine\n  \"env\": { \"OTEL_A\": \"a&b\",\n \"B\": \"1\", \"C\": \"c\" }\n}\n";
+        let wanted =
+            "{\n  // mine\n  \"env\": { \"OTEL_A\": \"a&b\",\n \"B\": \"1\", \"C\": \"c\" }\n}\n";
         assert_eq!(now, wanted);
         assert_eq!(set_variable(source, "ABSENT", "1"), None);
     }

@@ -108,7 +108,8 @@ fn switched_off(layers: &Layers) -> Option<Check> {
     if value.is_empty() || is_true(value) {
         return None;
     }
-    let check = warning(source, &format!("sets {ENABLE_TELEMETRY}={value}, which turns telemetry off"));
+    let check =
+        warning(source, &format!("sets {ENABLE_TELEMETRY}={value}, which turns telemetry off"));
     Some(check.maybe_remedy(set_variable(source, ENABLE_TELEMETRY, "1")))
 }
 
@@ -121,14 +122,22 @@ fn exporter(layers: &Layers) -> Option<Check> {
     let switch = is_on(layers)?;
     for signal in SIGNALS {
         let variable = format!("OTEL_{signal}_EXPORTER");
-        let Some((source, value)) = effective(layers, &variable).filter(|it| !it.1.is_empty()) else {
+        let Some((source, value)) = effective(layers, &variable).filter(|it| !it.1.is_empty())
+        else {
             let what = format!("turns telemetry on, and {variable} is set nowhere");
             let check = warning(switch, &what);
-            return Some(check.maybe_remedy(add_variable(switch, ENABLE_TELEMETRY, &variable, "otlp")));
+            return Some(check.maybe_remedy(add_variable(
+                switch,
+                ENABLE_TELEMETRY,
+                &variable,
+                "otlp",
+            )));
         };
         let mut names = value.split(',').map(str::trim);
         let what = if let Some(unknown) = names.clone().find(|it| !EXPORTERS.contains(it)) {
-            format!("sets {variable} to `{unknown}`, which Claude Code does not know: it exports nothing")
+            format!(
+                "sets {variable} to `{unknown}`, which Claude Code does not know: it exports nothing"
+            )
         } else if !names.any(|name| name == "otlp") {
             format!("sets {variable}={value}, without otlp")
         } else {
@@ -255,7 +264,8 @@ mod tests {
         let on = (ENABLE_TELEMETRY, "1");
         let exporters = [("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_LOGS_EXPORTER", "otlp")];
         let with = |more: &[(&'static str, &'static str)]| {
-            let all: Vec<_> = [on].into_iter().chain(exporters).chain(more.iter().copied()).collect();
+            let all: Vec<_> =
+                [on].into_iter().chain(exporters).chain(more.iter().copied()).collect();
             own_settings(&layers(&all)).why
         };
         assert!(with(&[]).contains("OTEL_EXPORTER_OTLP_PROTOCOL is set nowhere"));
@@ -266,7 +276,9 @@ mod tests {
         let odd = ("OTEL_RESOURCE_ATTRIBUTES", "a=b,team=my team");
         let why = with(&[(PROTOCOL, "grpc"), odd]);
         assert!(why.contains("`team=my team`"), "{why}");
-        assert!(own_settings(&layers(&[(ENABLE_TELEMETRY, "0")])).why.contains("turns telemetry off"));
+        assert!(
+            own_settings(&layers(&[(ENABLE_TELEMETRY, "0")])).why.contains("turns telemetry off")
+        );
         assert!(own_settings(&layers(&[on])).why.contains("OTEL_METRICS_EXPORTER is set nowhere"));
         let none = [on, ("OTEL_METRICS_EXPORTER", "none")];
         assert!(own_settings(&layers(&none)).why.contains("without otlp"));

@@ -62,17 +62,16 @@ pub fn check(paths: &Paths) -> Check {
     let named = PathBuf::from(named);
     let Some(shell) = Shell::of_path(&named) else {
         let why = format!("{} is none of bash, zsh and fish", named.display());
-        return Check::not_checked("shell", why)
-            .by_hand("an alias claude='ccotel claude' in its startup file does what the hook does");
+        return Check::not_checked("shell", why).by_hand(
+            "an alias claude='ccotel claude' in its startup file does what the hook does",
+        );
     };
     match ask(&named) {
         Ok(said) => match parse(&said) {
             Some(claude) => judge(shell, &claude, paths),
             None => Check::not_checked("shell", format!("{} gave no answer", named.display())),
         },
-        Err(error) => {
-            Check::not_checked("shell", format!("asking {}: {error}", named.display()))
-        }
+        Err(error) => Check::not_checked("shell", format!("asking {}: {error}", named.display())),
     }
 }
 
@@ -172,9 +171,8 @@ fn is_assignment(word: &str) -> bool {
 fn leads_to_us(program: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().ok();
     program.is_absolute()
-        && real(program).is_some_and(|path| {
-            std::env::current_exe().is_ok_and(|own| real(&own) == Some(path))
-        })
+        && real(program)
+            .is_some_and(|path| std::env::current_exe().is_ok_and(|own| real(&own) == Some(path)))
 }
 
 /// The hook once more, at the end of the startup file: it may be there twice.

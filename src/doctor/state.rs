@@ -4,7 +4,7 @@ use super::check::Check;
 use super::remedy::ours;
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::rooms::quarantine::QuarantineLine;
-use crate::config::destination::{DestinationConfig, DestinationType};
+use crate::config::destination::DestinationConfig;
 use crate::deliver::DestinationStatus;
 use crate::deliver::status::State;
 use crate::paths::Paths;
@@ -47,7 +47,8 @@ fn backlog(known: &DestinationStatus) -> Check {
     if backlog.records == 0 {
         return Check::ok(name, "nothing waits");
     }
-    let words = format!("{} records wait, the oldest for {} s", backlog.records, backlog.oldest_seconds);
+    let words =
+        format!("{} records wait, the oldest for {} s", backlog.records, backlog.oldest_seconds);
     if backlog.oldest_seconds > BACKLOG_SECONDS_MAX {
         return Check::warning(name, words).remedy(ours(&format!("retry {}", known.name)));
     }
@@ -71,14 +72,15 @@ fn quarantine(known: &DestinationStatus, refused: &[QuarantineLine]) -> Check {
 }
 
 /// The mark itself was refused.
-pub fn refused_check(name: &'static str, config: &DestinationConfig) -> Check {
-    let words = match config.kind {
-        DestinationType::Loki => {
-            "Loki refuses events; as of Loki 3.0 they need `allow_structured_metadata: true` and schema v13"
-        }
-        _ => "the backend refuses what it is sent",
-    };
-    Check::failed(name, format!("the mark was refused for good: {words}"))
+pub fn refused_check(name: &'static str, paths: &Paths, config: &DestinationConfig) -> Check {
+    let refused = refused(paths, &config.name);
+    let last = refused.last();
+    let answer = last.map_or("it does not say why", |line| line.answer.as_str());
+    let check = Check::failed(name, format!("the mark was refused for good: {answer}"));
+    let words = last.and_then(|line| cause(&line.answer));
+    check
+        .by_hand(words.unwrap_or("`ccotel quarantine ls` and `show` say what was refused"))
+        .remedy(ours(&format!("quarantine retry --destination {}", config.name)))
 }
 
 /// What is to be changed at a backend that says this.
@@ -90,7 +92,10 @@ pub fn cause(answer: &str) -> Option<&'static str> {
             "in Loki's configuration: `limits_config: { allow_structured_metadata: true }`, with schema \
              v13 and index tsdb (Loki 3.0 or newer); restart it",
         )
-    } else if says("out of order") || says("out of bounds") || says("too old") || says("too far behind")
+    } else if says("out of order")
+        || says("out of bounds")
+        || says("too old")
+        || says("too far behind")
     {
         Some(
             "the backend takes nothing that old: `out_of_order_time_window` of Prometheus, \

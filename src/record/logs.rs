@@ -12,9 +12,7 @@ use super::origin::Origin;
 use super::privacy::{self, Outcome};
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
-use super::{
-    ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, names, own, secrets, values,
-};
+use super::{ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, names, own, secrets, values};
 
 /// Claude Code's prefix of bodies.
 const PREFIX: &str = "claude_code.";

@@ -35,7 +35,8 @@ mod tests {
     #[test]
     fn the_counter_is_named_as_the_translation_names_it() {
         assert_eq!(super::super::names::metric_name(MARKS_METRIC, ""), MARKS_SERIES);
-        let labels = |name: &str| vec![("__name__".into(), name.into()), ("job".into(), "x".into())];
+        let labels =
+            |name: &str| vec![("__name__".into(), name.into()), ("job".into(), "x".into())];
         assert!(is_marks(&labels(MARKS_SERIES)));
         assert!(!is_marks(&labels("claude_code_commit_count_total")));
     }
