@@ -208,7 +208,9 @@ fn notices(paths: &Paths, status: &Status) -> Check {
     let more = warnings.len() - 1;
     let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
     let check = Check::warning(name, format!("{}{more}", first.what));
-    let check = check.maybe_remedy(command_in(&first.remedy));
+    // What died is past: with a new agent it is not spoken of any more.
+    let died = first.what.starts_with("the worker ended").then(|| ours("agent restart"));
+    let check = check.maybe_remedy(command_in(&first.remedy).or(died));
     let check = if first.remedy.is_empty() { check } else { check.by_hand(&first.remedy) };
     check.details(warnings.iter().map(line))
 }

@@ -64,6 +64,15 @@ pub fn set_variable(source: &str, name: &str, value: &str) -> Option<String> {
     replace(&file, &pair, &format!("\"{name}\": {}", json(value)))
 }
 
+/// Takes a variable's value away: to Claude Code an empty one is none.
+pub fn unset_variable(source: &str, name: &str) -> Option<String> {
+    if Path::new(source).is_absolute() {
+        set_variable(source, name, "")
+    } else {
+        Some(format!("unset {name}"))
+    }
+}
+
 /// Adds a variable after another one that is there.
 pub fn add_variable(source: &str, beside: &str, name: &str, value: &str) -> Option<String> {
     let file = PathBuf::from(source);

@@ -12,7 +12,7 @@ use crate::launch::variables::{self, is_true};
 use crate::tags::encode;
 
 use super::check::Check;
-use super::remedy::{add_variable, ours, quoted_word, set_variable};
+use super::remedy::{add_variable, ours, quoted_word, set_variable, unset_variable};
 
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 /// What Claude Code knows; any other word, or none, and it exports nothing, without a message.
@@ -110,7 +110,18 @@ fn switched_off(layers: &Layers) -> Option<Check> {
     }
     let check =
         warning(source, &format!("sets {ENABLE_TELEMETRY}={value}, which turns telemetry off"));
-    Some(check.maybe_remedy(set_variable(source, ENABLE_TELEMETRY, "1")))
+    // On, what is set up beside it works again; where that is not all there has to be, it is taken out.
+    let mut on = layers.clone();
+    let switch = on.layers.iter_mut().rev().find(|it| it.source == source);
+    if let Some(layer) = switch {
+        layer.env.insert(ENABLE_TELEMETRY.to_owned(), "1".to_owned());
+    }
+    let remedy = if exporter(&on).or_else(|| protocol(&on)).is_none() {
+        set_variable(source, ENABLE_TELEMETRY, "1")
+    } else {
+        unset_variable(source, ENABLE_TELEMETRY)
+    };
+    Some(check.maybe_remedy(remedy))
 }
 
 fn is_on(layers: &Layers) -> Option<&str> {

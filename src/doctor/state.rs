@@ -14,11 +14,7 @@ const BACKLOG_SECONDS_MAX: u64 = 3600;
 
 /// `refused` is what is in quarantine, where the backend was asked.
 pub fn checks(known: &DestinationStatus, refused: &[QuarantineLine]) -> Vec<Check> {
-    let mut checks = vec![state(known), backlog(known)];
-    if known.quarantine_kept > 0 {
-        checks.push(quarantine(known, refused));
-    }
-    checks
+    vec![state(known), backlog(known), quarantine(known, refused)]
 }
 
 fn state(known: &DestinationStatus) -> Check {
@@ -57,6 +53,9 @@ fn backlog(known: &DestinationStatus) -> Check {
 
 fn quarantine(known: &DestinationStatus, refused: &[QuarantineLine]) -> Check {
     let name = "destination_quarantine";
+    if known.quarantine_kept == 0 {
+        return Check::ok(name, "nothing was refused for good");
+    }
     let last = refused.last().map_or(String::new(), |line| format!(": {}", line.answer));
     let why = format!("{} records were refused for good{last}", known.quarantine_kept);
     let check = Check::warning(name, why);

@@ -66,6 +66,8 @@ fn read_only() -> Situation {
     Situation::by_hand("the_disk_is_read_only", || {
         let place = on("mode=700,size=96m");
         place.configure("max_disk = \"32 MiB\"\n");
+        // A file that is open for writing keeps a file system writable.
+        place.ccotel(&["agent", "stop"]);
         remount(&place, "remount,ro");
         (place, Box::new(|place: &mut Place| remount(place, "remount,rw")) as Act)
     })

@@ -8,7 +8,7 @@ use crate::table::Situation;
 pub fn situations() -> Vec<Situation> {
     vec![
         Situation::new("the_configuration_is_no_toml", || {
-            with_config("[privacy\nlevel = \"full\"\n")
+            with_config("[[destination\n")
         })
         .fails("config", &["config.toml:"]),
         Situation::new("a_value_of_the_configuration_is_wrong", || {

@@ -179,7 +179,7 @@ fn reports(place: &Place) -> Vec<Value> {
     .map(|arguments| place.house.json(arguments))
     .collect();
     for report in &mut reports {
-        for key in ["since", "until", "at", "time", "now"] {
+        for key in ["since", "until", "at", "agent"] {
             report.as_object_mut().unwrap().remove(key);
         }
     }
