@@ -119,24 +119,18 @@ impl Looks {
         };
         let name = check.name.replace('_', " ");
         let name = name.trim_start_matches("destination ");
-        let mut text =
-            format!("  {} {name:NAME_COLUMNS$} {}\n", self.paint(colour, word), check.why);
+        let word = self.paint(colour, word);
+        let mut lines = vec![format!("  {word} {name:NAME_COLUMNS$} {}", check.why)];
         let worth = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
-        if let Some(words) = check.by_hand.as_ref().filter(|_| worth || self.verbose) {
-            text.push_str(&format!("       {words}\n"));
+        let by_hand = check.by_hand.iter().filter(|_| worth || self.verbose);
+        lines.extend(by_hand.map(|words| format!("       {words}")));
+        let remedy = check.remedy.iter();
+        lines.extend(remedy.map(|command| format!("       $ {}", self.paint("36", command))));
+        if self.verbose || (worth && check.details.len() > 1) {
+            let details = check.details.iter();
+            lines.extend(details.map(|line| format!("         {}", self.paint("2", line))));
         }
-        if let Some(command) = &check.remedy {
-            text.push_str(&format!("       $ {}\n", self.paint("36", command)));
-        }
-        let details = if self.verbose || (worth && check.details.len() > 1) {
-            check.details.as_slice()
-        } else {
-            &[]
-        };
-        for line in details {
-            text.push_str(&format!("         {}\n", self.paint("2", line)));
-        }
-        text
+        lines.join("\n")
     }
 
     fn summary(&self, checks: &[Check]) -> String {

@@ -32,7 +32,7 @@ pub fn output(command: &mut Command, wait: Duration) -> Result<String, Unanswere
         .map_err(|error| Unanswered::NotStarted(crate::agent::files::words(&error)))?;
     let stdout = child.stdout.take();
     // Something it leaves in the background may hold the pipe open: the reader is not waited for.
-    let (sender, received) = std::sync::mpsc::channel();
+    let (sender, received) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(stdout) = stdout {

@@ -41,28 +41,28 @@ pub struct Check {
 
 impl Check {
     pub fn ok(name: &'static str, why: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Ok, why.into())
+        Self::new(name, Verdict::Ok, &why.into())
     }
 
     pub fn warning(name: &'static str, why: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Warning, why.into())
+        Self::new(name, Verdict::Warning, &why.into())
     }
 
     pub fn failed(name: &'static str, why: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Failed, why.into())
+        Self::new(name, Verdict::Failed, &why.into())
     }
 
     pub fn not_checked(name: &'static str, because: impl Into<String>) -> Self {
-        Self::new(name, Verdict::NotChecked, because.into())
+        Self::new(name, Verdict::NotChecked, &because.into())
     }
 
-    fn new(name: &'static str, verdict: Verdict, why: String) -> Self {
+    fn new(name: &'static str, verdict: Verdict, why: &str) -> Self {
         Self {
             group: "",
             name,
             subject: None,
             verdict,
-            why: one_line(&why),
+            why: one_line(why),
             remedy: None,
             by_hand: None,
             details: Vec::new(),

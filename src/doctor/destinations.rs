@@ -80,11 +80,11 @@ pub async fn look(paths: &Paths, config: &Config, status: Option<&Status>) -> Ve
 pub fn unasked(config: &Config, status: Option<&Status>) -> Vec<Check> {
     let each = config.destinations.iter().flat_map(|destination| {
         let known = status.and_then(|status| of(status, &destination.name));
-        let states = known.map_or_else(Vec::new, |known| state::checks(&known, &[]));
+        let said = known.map_or_else(Vec::new, |known| state::checks(&known, &[]));
         let asked = ["destination_address", "destination_record"]
             .map(|name| Check::not_checked(name, "--offline: no backend is asked"));
         let name = destination.name.as_str();
-        asked.into_iter().chain(states).map(move |check| check.of(name))
+        asked.into_iter().chain(said).map(move |check| check.of(name))
     });
     each.collect()
 }

@@ -128,18 +128,15 @@ async fn with_a_mark(
         chart.looking("what answers at the destinations");
     }
     let looked = destinations::look(paths, config, status).await;
-    let mark = match (endpoint, status) {
-        (Some(endpoint), Some(_)) => {
-            chart.looking("a marked record on its way");
-            let (mark, checks) = mark::send(paths, endpoint).await;
-            chart.add(RECORD, checks);
-            mark
-        }
-        _ => {
-            let names = ["record_accepted", "record_stored"];
-            chart.add(RECORD, names.map(|name| Check::not_checked(name, "no agent answers")));
-            None
-        }
+    let mark = if let (Some(endpoint), Some(_)) = (endpoint, status) {
+        chart.looking("a marked record on its way");
+        let (mark, checks) = mark::send(paths, endpoint).await;
+        chart.add(RECORD, checks);
+        mark
+    } else {
+        let names = ["record_accepted", "record_stored"];
+        chart.add(RECORD, names.map(|name| Check::not_checked(name, "no agent answers")));
+        None
     };
     let arrived = match (&mark, status) {
         (Some(mark), Some(status)) => destinations::arrived(paths, &looked, status, mark).await,
@@ -156,7 +153,7 @@ async fn with_a_mark(
         let record = record.unwrap_or_else(|| {
             Check::not_checked("destination_record", "there is no mark to look for").of(&name)
         });
-        let states = destinations::states(paths, &one, status.as_ref());
-        chart.add(DESTINATIONS, one.checks.into_iter().chain([record]).chain(states));
+        let said = destinations::states(paths, &one, status.as_ref());
+        chart.add(DESTINATIONS, one.checks.into_iter().chain([record]).chain(said));
     }
 }

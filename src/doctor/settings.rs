@@ -57,13 +57,11 @@ fn managed_settings(managed: &[Layer], endpoint: &Endpoint) -> Check {
             return Check::failed(name, why).by_hand(ask);
         }
     }
-    match noticed {
-        Some(noticed) => Check::warning(name, noticed.what).by_hand(noticed.remedy),
-        None => {
-            let sources: Vec<&str> = managed.iter().map(|layer| layer.source.as_str()).collect();
-            Check::ok(name, format!("{} leave the feed to ccotel", sources.join(", ")))
-        }
+    if let Some(noticed) = noticed {
+        return Check::warning(name, noticed.what).by_hand(noticed.remedy);
     }
+    let sources: Vec<&str> = managed.iter().map(|layer| layer.source.as_str()).collect();
+    Check::ok(name, format!("{} leave the feed to ccotel", sources.join(", ")))
 }
 
 /// A variable that wins among the user's and the project's layers, and where.

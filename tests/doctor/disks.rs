@@ -14,25 +14,22 @@ use crate::table::{Act, Situation};
 const INSIDE_VARIABLE: &str = "CCOTEL_TEST_INSIDE";
 
 pub fn trials() -> Vec<Trial> {
-    let all: [(&'static str, fn() -> Situation); 3] = [
-        ("the_disk_is_full", full),
-        ("the_disk_is_read_only", read_only),
-        ("the_disk_is_small", small),
-    ];
-    all.into_iter().map(|(name, situation)| with_disk(name, situation)).collect()
+    vec![
+        with_disk("the_disk_is_full", full),
+        with_disk("the_disk_is_read_only", read_only),
+        with_disk("the_disk_is_small", small),
+    ]
 }
 
 fn with_disk(name: &'static str, situation: fn() -> Situation) -> Trial {
     if std::env::var_os(INSIDE_VARIABLE).is_some() {
         return situation().into_trial();
     }
-    match Program::MountNamespace.find() {
-        Some(unshare) => Trial::test(name, move || inside(&unshare, name)),
-        None => {
-            let name = format!("{name} ({})", Program::MountNamespace.missing());
-            Trial::test(name, || Ok(())).with_ignored_flag(true)
-        }
+    if let Some(unshare) = Program::MountNamespace.find() {
+        return Trial::test(name, move || inside(&unshare, name));
     }
+    let name = format!("{name} ({})", Program::MountNamespace.missing());
+    Trial::test(name, || Ok(())).with_ignored_flag(true)
 }
 
 fn inside(unshare: &Path, name: &str) -> Result<(), Failed> {

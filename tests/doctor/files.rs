@@ -7,10 +7,8 @@ use crate::table::Situation;
 
 pub fn situations() -> Vec<Situation> {
     vec![
-        Situation::new("the_configuration_is_no_toml", || {
-            with_config("[[destination\n")
-        })
-        .fails("config", &["config.toml:"]),
+        Situation::new("the_configuration_is_no_toml", || with_config("[[destination\n"))
+            .fails("config", &["config.toml:"]),
         Situation::new("a_value_of_the_configuration_is_wrong", || {
             with_config("max_disk = \"lots\"\n")
         })

@@ -71,10 +71,9 @@ impl Situation {
     pub fn into_trial(self) -> Trial {
         let missing: Vec<String> =
             self.needs.iter().filter(|it| it.find().is_none()).map(|it| it.missing()).collect();
-        let (name, ignored) = match missing.is_empty() {
-            true => (self.name.to_owned(), false),
-            false => (format!("{} ({})", self.name, missing.join(", ")), true),
-        };
+        let ignored = !missing.is_empty();
+        let lacks = if ignored { format!(" ({})", missing.join(", ")) } else { String::new() };
+        let name = format!("{}{lacks}", self.name);
         let run = move || {
             self.run();
             Ok(())
