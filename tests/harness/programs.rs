@@ -30,6 +30,8 @@ pub enum Program {
     /// A systemd of one user's, as root, in namespaces of its own.
     UserManager,
     CargoDeb,
+    CargoGenerateRpm,
+    Rpm,
     Lintian,
     /// A root file system of a test's own, as root: `unshare -m`, an overlay, and `dpkg`.
     CleanRoot,
@@ -63,6 +65,8 @@ impl Program {
             }
             Self::UserManager => ("CCOTEL_TEST_SYSTEMCTL", "systemctl"),
             Self::CargoDeb => ("CCOTEL_TEST_CARGO_DEB", "cargo-deb"),
+            Self::CargoGenerateRpm => ("CCOTEL_TEST_CARGO_GENERATE_RPM", "cargo-generate-rpm"),
+            Self::Rpm => ("CCOTEL_TEST_RPM", "rpm"),
             Self::Lintian => ("CCOTEL_TEST_LINTIAN", "lintian"),
             Self::CleanRoot => ("CCOTEL_TEST_DPKG", "dpkg"),
             Self::Strace => ("CCOTEL_TEST_STRACE", "strace"),
