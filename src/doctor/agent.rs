@@ -177,7 +177,7 @@ fn service(paths: &Paths) -> Check {
     if let Some(problem) = problems.first() {
         return Check::warning(name, &problem.what)
             .remedy(of_ours(&problem.mends))
-            .details(problems.iter().map(ToString::to_string));
+            .all_of(problems.iter().map(ToString::to_string));
     }
     match found.iter().find(|it| it.enabled) {
         Some(it) => {
@@ -205,14 +205,12 @@ fn notices(paths: &Paths, status: &Status) -> Check {
     };
     let line =
         |it: &&Warning| format!("{}; {}", it.what, it.remedy).trim_end_matches("; ").to_owned();
-    let more = warnings.len() - 1;
-    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    let check = Check::warning(name, format!("{}{more}", first.what));
+    let check = Check::warning(name, &first.what);
     // What died is past: with a new agent it is not spoken of any more.
     let died = first.what.starts_with("the worker ended").then(|| ours("agent restart"));
     let check = check.maybe_remedy(command_in(&first.remedy).or(died));
     let check = if first.remedy.is_empty() { check } else { check.by_hand(&first.remedy) };
-    check.details(warnings.iter().map(line))
+    check.all_of(warnings.iter().map(line))
 }
 
 /// The command of ours that a sentence names.
@@ -237,7 +235,7 @@ fn launches(paths: &Paths) -> Check {
     Check::warning(name, why)
         .by_hand(format!("{}; then it is past, and this goes by itself", last.remedy))
         .remedy(format!("rm {}", super::remedy::quoted(&paths.problems_file())))
-        .details(of_launches.iter().map(|it| format!("{}; {}", it.what, it.remedy)))
+        .all_of(of_launches.iter().map(|it| format!("{}; {}", it.what, it.remedy)))
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ fn judge(version: &str, faults: &[&Fault]) -> Option<Check> {
         Effect::Silent => Check::failed("version", why),
         Effect::WrongPrice | Effect::CountedTwice => Check::warning("version", why),
     };
-    Some(check.details(faults.iter().map(|fault| format!("{} ({})", fault.what, fault.source))))
+    Some(check.all_of(faults.iter().map(|fault| format!("{} ({})", fault.what, fault.source))))
 }
 
 fn update(program: &Path) -> String {
