@@ -270,6 +270,7 @@ fn document() {
     agent
     agent_version
     port
+    clock
     service
     notices
     launches
