@@ -129,7 +129,11 @@ impl Looks {
         let name = check.name.replace('_', " ");
         let name = name.trim_start_matches("destination ");
         let word = self.paint(colour, word);
-        let below = " ".repeat(if self.width >= WIDE_COLUMNS { WHY_COLUMN } else { MARK_COLUMNS });
+        let below = " ".repeat(if (1..WIDE_COLUMNS).contains(&self.width) {
+            MARK_COLUMNS
+        } else {
+            WHY_COLUMN
+        });
         let first = format!("  {word} {name:NAME_COLUMNS$} ");
         let mut lines = vec![self.wrapped(&check.why, &first, &below)];
         let worth = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
