@@ -19,6 +19,8 @@ pub const DESTINATIONS_MAX: usize = 16;
 pub const HEADERS_MAX: usize = 16;
 /// `[agent] listen` addresses.
 pub const LISTEN_MAX: usize = 8;
+/// Senders of one gateway.
+pub const SENDERS_MAX: usize = 500;
 /// `[agent] max_disk`, least value.
 pub const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// `[agent] max_disk`, greatest value.
