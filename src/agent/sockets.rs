@@ -258,7 +258,7 @@ mod tests {
     }
 
     fn only(paths: &Paths, configured: SocketAddr) -> TcpListener {
-        bind_otlp(paths, &[configured], Vec::new()).unwrap().remove(0)
+        bind_otlp(paths, &[configured], Ports::Free, Vec::new()).unwrap().remove(0)
     }
 
     #[test]
@@ -274,13 +274,27 @@ mod tests {
     }
 
     #[test]
+    fn a_gateways_busy_port_is_an_error_and_nothing_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path());
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let configured = stranger.local_addr().unwrap();
+        let bind = || bind_otlp(&paths, &[configured], Ports::AsConfigured, Vec::new());
+        let error = bind().unwrap_err().to_string();
+        assert_eq!(error, format!("cannot listen on {configured}: the address is in use"));
+        drop(stranger);
+        assert_eq!(bind().unwrap()[0].local_addr().unwrap(), configured);
+        assert!(!paths.listen_file().exists());
+    }
+
+    #[test]
     fn inherited_sockets_stay_and_new_addresses_come_first_to_last() {
         let root = tempfile::tempdir().unwrap();
         let paths = paths(root.path());
         let old = only(&paths, "127.0.0.1:0".parse().unwrap());
         let old_address = old.local_addr().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let sockets = bind_otlp(&paths, &[free], vec![old]).unwrap();
+        let sockets = bind_otlp(&paths, &[free], Ports::Free, vec![old]).unwrap();
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(addresses, [free, old_address]);
     }
