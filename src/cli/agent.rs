@@ -8,8 +8,8 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use super::say;
-use crate::agent::identity::Identity;
 use crate::agent::holder::Role;
+use crate::agent::identity::Identity;
 use crate::agent::manage::{self, Restarted, Started};
 use crate::agent::{VERSION, files, holder, spawn, worker};
 use crate::config::Config;

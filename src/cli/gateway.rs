@@ -97,9 +97,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Token::Ls { place, json } => {
             ls::run(&paths, &config, &place.directory(&paths, &config), *json)
         }
-        Token::Revoke { name, place } => {
-            revoke(name, &place.directory(&paths, &config), &config)
-        }
+        Token::Revoke { name, place } => revoke(name, &place.directory(&paths, &config), &config),
     }
 }
 
@@ -114,10 +112,14 @@ fn make(add: &Add, directory: &Path, config: &Config) -> anyhow::Result<Exit> {
     let token = new_token()?;
     std::fs::create_dir_all(directory)
         .map_err(|error| files::at("create", directory)(error))
-        .and_then(|()| files::replace_synced(&file, format!("{kept}{}", tokens::hash_line(&token)).as_bytes()))
+        .and_then(|()| {
+            files::replace_synced(&file, format!("{kept}{}", tokens::hash_line(&token)).as_bytes())
+        })
         .with_context(|| {
-            format!("{name} has no token; where this directory is mounted for reading only, make the \
-                     file elsewhere (--tokens DIRECTORY) and put it there as its secret")
+            format!(
+                "{name} has no token; where this directory is mounted for reading only, make the \
+                     file elsewhere (--tokens DIRECTORY) and put it there as its secret"
+            )
         })?;
     let address = url.unwrap_or_else(|| "https://GATEWAY:4318".to_owned());
     let environment = environment(&address, &token);
@@ -131,11 +133,16 @@ fn make(add: &Add, directory: &Path, config: &Config) -> anyhow::Result<Exit> {
     for (key, value) in &environment {
         say(&format!("{key}={}", quoted(value)));
     }
-    eprintln!("ccotel: {name} may send with these variables; the token is shown this once, and its hash is in {}", file.display());
+    eprintln!(
+        "ccotel: {name} may send with these variables; the token is shown this once, and its hash is in {}",
+        file.display()
+    );
     if address.contains("GATEWAY") {
         eprintln!("ccotel: put the gateway's name in the place of GATEWAY, or set `[gateway] url`");
     }
-    eprintln!("ccotel: where the gateway's certificate is of an authority of your own, add NODE_EXTRA_CA_CERTS=/path/of/ca.pem");
+    eprintln!(
+        "ccotel: where the gateway's certificate is of an authority of your own, add NODE_EXTRA_CA_CERTS=/path/of/ca.pem"
+    );
     Ok(Exit::Done)
 }
 
@@ -154,7 +161,10 @@ fn kept(add: &Add, file: &Path) -> anyhow::Result<String> {
     let text = String::from_utf8_lossy(&content);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.iter().filter(|line| !line.starts_with('#')).count() >= TOKENS_MAX {
-        bail!("{} has {TOKENS_MAX} tokens, the most that are read; `--replace` ends them", add.name);
+        bail!(
+            "{} has {TOKENS_MAX} tokens, the most that are read; `--replace` ends them",
+            add.name
+        );
     }
     Ok(lines.iter().map(|line| format!("{line}\n")).collect())
 }

@@ -206,9 +206,7 @@ pub fn privacy_word(level: PrivacyLevel) -> &'static str {
 fn listen_addresses(texts: &[String]) -> Result<Vec<SocketAddr>, String> {
     let addresses = socket_addresses(texts, "127.0.0.1:14318")?;
     match addresses.iter().find(|address| !address.ip().is_loopback()) {
-        Some(address) => {
-            Err(format!("can only hold loopback addresses, and `{address}` is none"))
-        }
+        Some(address) => Err(format!("can only hold loopback addresses, and `{address}` is none")),
         None => Ok(addresses),
     }
 }
@@ -221,9 +219,9 @@ pub fn socket_addresses(texts: &[String], example: &str) -> Result<Vec<SocketAdd
     let mut addresses = Vec::new();
     for text in texts {
         let numeric = text.replacen("localhost:", "127.0.0.1:", 1);
-        let address: SocketAddr = numeric.parse().map_err(|_| {
-            format!("must hold addresses like \"{example}\", and `{text}` is none")
-        })?;
+        let address: SocketAddr = numeric
+            .parse()
+            .map_err(|_| format!("must hold addresses like \"{example}\", and `{text}` is none"))?;
         if !addresses.contains(&address) {
             addresses.push(address);
         }

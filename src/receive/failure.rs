@@ -130,10 +130,9 @@ impl Failure {
 
     fn http_status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated
-            | Self::UnknownSender
-            | Self::NoReader
-            | Self::Certificate(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::UnknownSender | Self::NoReader | Self::Certificate(_) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -149,15 +148,12 @@ impl Failure {
 
     fn code(&self) -> Code {
         match self {
-            Self::Unauthenticated
-            | Self::UnknownSender
-            | Self::NoReader
-            | Self::Certificate(_) => Code::Unauthenticated,
+            Self::Unauthenticated | Self::UnknownSender | Self::NoReader | Self::Certificate(_) => {
+                Code::Unauthenticated
+            }
             Self::Forbidden(_) => Code::PermissionDenied,
             Self::NotFound(_) | Self::Method(_) | Self::ContentEncoding(_) => Code::Unimplemented,
-            Self::ContentType(_) | Self::Malformed(_) | Self::Handshake(_) => {
-                Code::InvalidArgument
-            }
+            Self::ContentType(_) | Self::Malformed(_) | Self::Handshake(_) => Code::InvalidArgument,
             Self::TooLarge { .. } | Self::TooManyValues(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
             Self::Busy(_) | Self::Crowded { .. } | Self::Refused(_) => Code::Unavailable,

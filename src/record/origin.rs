@@ -64,11 +64,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    pub fn new(
-        resource: Option<&Resource>,
-        settings: &Settings,
-        sender: Option<&Sender>,
-    ) -> Self {
+    pub fn new(resource: Option<&Resource>, settings: &Settings, sender: Option<&Sender>) -> Self {
         let received = resource.map_or(&[][..], |resource| &resource.attributes);
         let text = |key| find(received, key).filter(|text| !text.is_empty());
         let launch = text("ccotel.launch.id").filter(|_| sender.is_none());

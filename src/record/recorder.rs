@@ -232,11 +232,7 @@ impl Desk {
             || scope.is_some_and(|scope| is_claude_code(&scope.name))
     }
 
-    fn origin(
-        &mut self,
-        resource: Option<&Resource>,
-        sender: Option<&Arc<Sender>>,
-    ) -> Arc<Origin> {
+    fn origin(&mut self, resource: Option<&Resource>, sender: Option<&Arc<Sender>>) -> Arc<Origin> {
         let last = match sender {
             None => self.last_origin.as_ref(),
             Some(sender) => self.last_origins.get(&sender.name),

@@ -164,8 +164,7 @@ impl Redactor<'_> {
     ) {
         let known = attributes::find(&attribute.key);
         let number = is_number(attribute.value.as_ref());
-        let tag = on_resource
-            && (origin::is_tag(&attribute) || origin::is_sender(&attribute.key));
+        let tag = on_resource && (origin::is_tag(&attribute) || origin::is_sender(&attribute.key));
         let class = match known {
             _ if tag => Some(Class::Kept),
             Some(known) => Some(known.class),

@@ -115,7 +115,9 @@ impl FromStr for Dimension {
             "day" => Self::Time(Unit::Day),
             "week" => Self::Time(Unit::Week),
             "month" => Self::Time(Unit::Month),
-            "project" | "team" | "sender" => Self::Tag { name: word.to_owned(), key: word.to_owned() },
+            "project" | "team" | "sender" => {
+                Self::Tag { name: word.to_owned(), key: word.to_owned() }
+            }
             "model" => Self::Model,
             "repo" => Self::Repository,
             "branch" => Self::Branch,

@@ -226,7 +226,8 @@ mod tests {
         };
         let mut last = |sender, value: &str| {
             let labels = of(sender, value);
-            let labels: Vec<_> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let labels: Vec<_> =
+                labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
             limited(&mut cardinality, &labels)[1].1.to_string()
         };
         for number in 0..LABEL_VALUES_MAX {

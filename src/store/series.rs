@@ -235,8 +235,9 @@ fn with_name(metric: &Arc<str>, labels: &Labels) -> Labels {
 
 /// The same labels, with `other` where `keeps` says no. Name, job and sender always stay.
 fn fold(labels: &Labels, keeps: impl Fn(&(Arc<str>, Arc<str>)) -> bool) -> Labels {
-    let stays =
-        |label: &(Arc<str>, Arc<str>)| matches!(&*label.0, "__name__" | "job" | SENDER_LABEL) || keeps(label);
+    let stays = |label: &(Arc<str>, Arc<str>)| {
+        matches!(&*label.0, "__name__" | "job" | SENDER_LABEL) || keeps(label)
+    };
     labels
         .iter()
         .map(|label| if stays(label) { label.clone() } else { (label.0.clone(), Arc::from(OTHER)) })
@@ -362,14 +363,14 @@ mod tests {
             count("greedy", number);
         }
         let rest = count("greedy", SENDER_SERIES_MAX + 10);
-        assert_eq!(
-            *rest,
-            labels(&[("__name__", "m_total"), ("job", "j"), ("sender", "greedy")])
-        );
+        assert_eq!(*rest, labels(&[("__name__", "m_total"), ("job", "j"), ("sender", "greedy")]));
         let other = count("modest", SENDER_SERIES_MAX + 11);
         assert!(other.iter().any(|(name, _)| &**name == "agent_name"), "{other:?}");
         let of = |sender: &str| -> f64 {
-            let own = table.list().iter().filter(|one| sender_of(&one.labels).unwrap().as_ref() == sender);
+            let own = table
+                .list()
+                .iter()
+                .filter(|one| sender_of(&one.labels).unwrap().as_ref() == sender);
             own.map(|series| series.value).sum()
         };
         assert_eq!((of("greedy"), of("modest")), (2_011.0, 1.0));

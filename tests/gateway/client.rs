@@ -78,9 +78,9 @@ impl Spec {
         let scheme = if self.ca.is_some() { "https" } else { "http" };
         if self.grpc {
             let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?;
-            let channel = endpoint.timeout(TIMEOUT).connect_with_connector_lazy(Connector(
-                Arc::new(self.clone()),
-            ));
+            let channel = endpoint
+                .timeout(TIMEOUT)
+                .connect_with_connector_lazy(Connector(Arc::new(self.clone())));
             return Ok(Client::Grpc { channel, auth: self.auth.clone() });
         }
         let mut builder = reqwest::Client::builder().no_proxy().http1_only().timeout(TIMEOUT);
@@ -209,7 +209,10 @@ async fn call(channel: Channel, auth: &Auth, body: &Body) -> Answer {
         Auth::Bearer(token) => format!("Bearer {token}").parse().ok(),
         _ => None,
     };
-    fn request<T>(message: T, bearer: Option<tonic::metadata::AsciiMetadataValue>) -> tonic::Request<T> {
+    fn request<T>(
+        message: T,
+        bearer: Option<tonic::metadata::AsciiMetadataValue>,
+    ) -> tonic::Request<T> {
         let mut request = tonic::Request::new(message);
         if let Some(bearer) = bearer {
             request.metadata_mut().insert("authorization", bearer);

@@ -46,11 +46,18 @@ fn renewed() -> Result<()> {
         ensure!(before.client()?.send(&work.metrics(2)).await == Answer::Success);
         fs::copy(next.path("tls.key"), gateway.authority.path("tls.key"))?;
         poll::until("the next certificate is in use", DEADLINE, || {
-            ensure!(gateway.log()?.contains("the certificate's files were read"), "{}", gateway.log()?);
+            ensure!(
+                gateway.log()?.contains("the certificate's files were read"),
+                "{}",
+                gateway.log()?
+            );
             Ok(())
         })?;
         let answer = before.client()?.send(&work.metrics(3)).await;
-        ensure!(matches!(answer, Answer::Broken(_)), "the old authority signs it no more: {answer:?}");
+        ensure!(
+            matches!(answer, Answer::Broken(_)),
+            "the old authority signs it no more: {answer:?}"
+        );
         let after = Spec::new(gateway.address, next.pem(), auth);
         ensure!(after.client()?.send(&work.metrics(4)).await == Answer::Success);
         ensure!(open.send(&work.metrics(5)).await == Answer::Success, "open connections stay");
@@ -90,7 +97,10 @@ fn kubernetes() -> Result<()> {
         }
         Ok(())
     })?;
-    ensure!(gateway.status()?["warnings"].as_array().is_some_and(|it| it.len() == 1), "only the 401");
+    ensure!(
+        gateway.status()?["warnings"].as_array().is_some_and(|it| it.len() == 1),
+        "only the 401"
+    );
     Ok(())
 }
 
@@ -109,7 +119,10 @@ fn by_hand() -> Result<()> {
     let body = Work::new().metrics(1);
     let add = ["gateway", "token", "add", "ci-shop"];
     let lines = gateway.sandbox.run(&add)?;
-    ensure!(lines.contains("OTEL_EXPORTER_OTLP_ENDPOINT=https://ccotel.example.com:4318\n"), "{lines}");
+    ensure!(
+        lines.contains("OTEL_EXPORTER_OTLP_ENDPOINT=https://ccotel.example.com:4318\n"),
+        "{lines}"
+    );
     let token = lines.split("Bearer ").nth(1).and_then(|rest| rest.split('\'').next());
     let token = token.unwrap_or_default().to_owned();
     ensure!(token.len() == 32, "{lines}");

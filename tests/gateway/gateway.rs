@@ -61,7 +61,8 @@ impl Gateway {
     /// What `status` says of one sender.
     pub fn sender(&self, name: &str) -> Result<Value> {
         let status = self.status()?;
-        let senders = status["gateway"]["senders"].as_array().with_context(|| status.to_string())?;
+        let senders =
+            status["gateway"]["senders"].as_array().with_context(|| status.to_string())?;
         let found = senders.iter().find(|sender| sender["name"] == name);
         Ok(found.with_context(|| status.to_string())?.clone())
     }
@@ -96,10 +97,6 @@ impl Gateway {
     /// What it said on standard error.
     pub fn log(&self) -> Result<String> {
         Ok(fs::read_to_string(log_file(&self.sandbox))?)
-    }
-
-    pub fn write_config(&self, text: &str) -> Result<()> {
-        Ok(fs::write(self.sandbox.config_dir().join("config.toml"), text)?)
     }
 
     /// Rows of `report --by sender`: sender, cost, sessions, requests.

@@ -77,12 +77,9 @@ fn forged() -> Result<()> {
         ensure!(client.send(&event).await == Answer::Success);
         Ok(())
     })?;
-    for (by, wanted) in [
-        ("sender", "a"),
-        ("team", "payments"),
-        ("tag:cost_center", "cc-1"),
-        ("project", "shop"),
-    ] {
+    for (by, wanted) in
+        [("sender", "a"), ("team", "payments"), ("tag:cost_center", "cc-1"), ("project", "shop")]
+    {
         let document = gateway.sandbox.json(&["report", "--by", by, "--json"])?;
         let key = by.trim_start_matches("tag:");
         let rows = document["rows"].as_array().map_or(0, Vec::len);

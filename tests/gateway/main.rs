@@ -9,6 +9,9 @@ mod client;
 mod crowding;
 mod files;
 mod gateway;
+#[path = "../harness/mod.rs"]
+#[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
+mod harness;
 mod identity;
 mod many;
 mod measure;
@@ -17,9 +20,6 @@ mod refusals;
 mod session;
 mod starting;
 mod work;
-#[path = "../harness/mod.rs"]
-#[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
-mod harness;
 
 use std::process::ExitCode;
 

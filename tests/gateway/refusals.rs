@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::authority::{Authority, EXPIRED, VALID};
 use super::client::{Answer, Auth, Spec};
-use super::gateway::{DEADLINE, Gateway, HOST, tokens_dir, token_of, with_tls};
+use super::gateway::{DEADLINE, Gateway, HOST, token_of, tokens_dir, with_tls};
 use super::harness::poll;
 use super::work::{STEP_USD, Work};
 use crate::Case;
@@ -131,7 +131,10 @@ fn certificates() -> Result<()> {
         let good = Some(clients.client("shop.example.com", VALID)?);
         let open = spec(good.clone()).client()?;
         ensure!(open.send(&body).await == Answer::Success, "by HTTP");
-        ensure!(spec(good.clone()).by_grpc().client()?.send(&body).await == Answer::Success, "by gRPC");
+        ensure!(
+            spec(good.clone()).by_grpc().client()?.send(&body).await == Answer::Success,
+            "by gRPC"
+        );
         // A certificate does not help whoever shows a wrong token.
         let auth = Auth::Bearer("0123456789abcdef-wrong".into());
         let answer = Spec { auth, ..spec(good) }.client()?.send(&body).await;
@@ -155,7 +158,11 @@ fn certificates() -> Result<()> {
         // The authority goes: what an open connection showed is worth nothing any more.
         std::fs::copy(others.path("ca.crt"), clients.path("ca.crt"))?;
         poll::until("the old authority's are refused", DEADLINE, || {
-            ensure!(gateway.log()?.contains("the certificate's files were read"), "{}", gateway.log()?);
+            ensure!(
+                gateway.log()?.contains("the certificate's files were read"),
+                "{}",
+                gateway.log()?
+            );
             Ok(())
         })?;
         let answer = open.send(&body).await;

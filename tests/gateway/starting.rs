@@ -23,8 +23,7 @@ pub fn cases() -> Vec<Case> {
 /// Exit code 1, and all of these words on standard error.
 fn refuses(sandbox: &Sandbox, config: &str, words: &[&str]) -> Result<()> {
     fs::write(sandbox.config_dir().join("config.toml"), config)?;
-    let output =
-        sandbox.ccotel(&["agent", "run", "--gateway"]).stdin(Stdio::null()).output()?;
+    let output = sandbox.ccotel(&["agent", "run", "--gateway"]).stdin(Stdio::null()).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(1), "{config}: {output:?}");
     for word in words {

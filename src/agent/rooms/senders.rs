@@ -38,8 +38,7 @@ pub fn samples(gateway: &Gateway) -> Vec<Sample> {
         let usage = sender.usage;
         let records = "A sender's records by what became of them, since this worker began.";
         let requests = "A sender's requests that were turned away, since this worker began.";
-        let (name, failed) =
-            ("ccotel_sender_records_total", "ccotel_sender_failed_requests_total");
+        let (name, failed) = ("ccotel_sender_records_total", "ccotel_sender_failed_requests_total");
         push(name, records, Some("received"), usage.received);
         push(name, records, Some("rejected"), usage.rejected);
         push(failed, requests, Some("refused"), usage.refused);

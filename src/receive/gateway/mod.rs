@@ -107,7 +107,11 @@ impl Gateway {
         unfit::check_config(config)?;
         let tls = config.tls.as_ref().map(|tls| Tls::load(tls, config.client_ca.as_deref(), 0));
         let tls = tls.transpose().map_err(Unfit::Tls)?.map(Arc::new);
-        let tokens = tokens::read(&files.tokens_dir).map_err(Unfit::Tokens)?;
+        let tokens = match tokens::read(&files.tokens_dir) {
+            // Nobody needs a token where certificates are enough.
+            Err(why) if why.is_gone() && by_certificate(config) => Tokens::default(),
+            read => read.map_err(Unfit::Tokens)?,
+        };
         let usages = Usages::default();
         let senders = Senders::new(config, &tokens, &usages);
         if senders.is_empty() {
@@ -138,9 +142,11 @@ impl Gateway {
             (state.tls.clone(), state.tls.as_ref().map_or(0, |tls| tls.generation + 1))
         };
         let mut problems = Vec::new();
-        let tls = match config.tls.as_ref().map(|tls| {
-            Tls::load(tls, config.client_ca.as_deref(), generation).map(Arc::new)
-        }) {
+        let tls = match config
+            .tls
+            .as_ref()
+            .map(|tls| Tls::load(tls, config.client_ca.as_deref(), generation).map(Arc::new))
+        {
             None => before,
             Some(Ok(tls)) if before.as_ref().is_some_and(|before| tls.is_as(before)) => before,
             Some(Ok(tls)) => {
@@ -155,7 +161,9 @@ impl Gateway {
         let senders = match tokens::read(&tokens_dir) {
             Ok(tokens) => Some(self.senders(&config, &tokens, &mut problems)),
             Err(why) if why.is_gone() => {
-                problems.push(format!("{why}; no token lets anybody in"));
+                if config.tokens.is_some() || !by_certificate(&config) {
+                    problems.push(format!("{why}; no token lets anybody in"));
+                }
                 Some(self.senders(&config, &Tokens::default(), &mut problems))
             }
             Err(why) => {
@@ -257,6 +265,11 @@ pub fn check_sockets(config: &GatewayConfig, addresses: &[SocketAddr]) -> Result
 /// Whether anybody else could read what comes to this address.
 pub fn is_off_loopback(address: SocketAddr) -> bool {
     !peer::is_loopback(address)
+}
+
+/// Whether somebody may come in without a token.
+fn by_certificate(config: &GatewayConfig) -> bool {
+    config.senders.iter().any(|sender| sender.certificate.is_some())
 }
 
 fn metrics_token(file: &Path) -> Result<Token, tokens::TokenFileError> {

@@ -28,7 +28,8 @@ impl Senders {
     pub fn new(config: &GatewayConfig, tokens: &Tokens, usages: &Usages) -> Self {
         let with_certificate = config.senders.iter().filter(|sender| sender.certificate.is_some());
         let named = with_certificate.map(|sender| sender.name.as_str());
-        let names: BTreeSet<&str> = tokens.by_sender.keys().map(String::as_str).chain(named).collect();
+        let names: BTreeSet<&str> =
+            tokens.by_sender.keys().map(String::as_str).chain(named).collect();
         let mut senders = Self::default();
         for name in names.into_iter().take(SENDERS_MAX) {
             senders.add(name, config, tokens, usages);
@@ -107,7 +108,11 @@ mod tests {
 
     #[test]
     fn a_token_that_two_have_counts_for_the_first_and_is_said() {
-        let tokens = tokens(&[("a", "0123456789abcdef"), ("b", "0123456789abcdef"), ("b", "the-own-token-of-b")]);
+        let tokens = tokens(&[
+            ("a", "0123456789abcdef"),
+            ("b", "0123456789abcdef"),
+            ("b", "the-own-token-of-b"),
+        ]);
         let senders = Senders::new(&GatewayConfig::default(), &tokens, &Usages::default());
         let name = |token| senders.by_token(token).map(|sender| sender.facts.name.to_string());
         assert_eq!(name("0123456789abcdef").as_deref(), Some("a"));

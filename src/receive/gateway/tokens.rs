@@ -120,7 +120,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
         write("ci-shop", "0123456789abcdef-shop\n");
-        write("ci-docs", &format!("# of May\n{}\n0123456789abcdef-old\n", hash_line("a-new-token-of-docs").trim()));
+        write(
+            "ci-docs",
+            &format!(
+                "# of May\n{}\n0123456789abcdef-old\n",
+                hash_line("a-new-token-of-docs").trim()
+            ),
+        );
         write("Upper", "0123456789abcdef-upper");
         write("short", "short");
         write("empty", "\n# nothing\n");

@@ -38,7 +38,9 @@ impl FilesWatch {
         let watcher = notify::recommended_watcher(tell);
         if let Err(error) = &watcher {
             let seconds = READ_AGAIN.as_secs();
-            tracing::warn!("changes of tokens and certificates are seen after {seconds} s: {error}");
+            tracing::warn!(
+                "changes of tokens and certificates are seen after {seconds} s: {error}"
+            );
         }
         Self {
             watcher: watcher.ok(),
