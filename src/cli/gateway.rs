@@ -166,7 +166,7 @@ fn kept(add: &Add, file: &Path) -> anyhow::Result<String> {
             add.name
         );
     }
-    Ok(lines.iter().map(|line| format!("{line}\n")).collect())
+    Ok(lines.into_iter().flat_map(|line| [line, "\n"]).collect())
 }
 
 fn revoke(name: &str, directory: &Path, config: &Config) -> anyhow::Result<Exit> {

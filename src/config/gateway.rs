@@ -138,14 +138,11 @@ fn tls(table: &mut Table<'_>, home: &Path, beside: &Path) -> Option<At<TlsFiles>
         proven(&inner, key, found, |text| path_rule(&text, home, beside))
     };
     let (cert, key) = (file("cert"), file("key"));
-    let both = match (cert, key) {
-        (Some(cert), Some(key)) => Some(TlsFiles { cert: cert.value, key: key.value }),
-        _ => {
-            let what = "`gateway.tls` needs `cert` and `key`, two PEM files";
-            inner.refuse("cert", line, what, "give both");
-            None
-        }
-    };
+    let both = cert.zip(key).map(|(cert, key)| TlsFiles { cert: cert.value, key: key.value });
+    if both.is_none() {
+        let what = "`gateway.tls` needs `cert` and `key`, two PEM files";
+        inner.refuse("cert", line, what, "give both");
+    }
     inner.finish();
     both.map(|value| At { value, line })
 }

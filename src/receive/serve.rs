@@ -46,7 +46,7 @@ const STREAMS_MAX: u32 = 64;
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// A connection to a gateway that is silent so long is asked whether there is still somebody, and
 /// again as often as the system does.
-const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// What reached a connection just before the stop is read before the connection is closed.
 const DRAIN_GRACE: Duration = Duration::from_millis(20);

@@ -20,6 +20,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::codegen::Service;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint};
 
 use super::authority::Identity;
@@ -209,23 +210,13 @@ async fn call(channel: Channel, auth: &Auth, body: &Body) -> Answer {
         Auth::Bearer(token) => format!("Bearer {token}").parse().ok(),
         _ => None,
     };
-    fn request<T>(
-        message: T,
-        bearer: Option<tonic::metadata::AsciiMetadataValue>,
-    ) -> tonic::Request<T> {
-        let mut request = tonic::Request::new(message);
-        if let Some(bearer) = bearer {
-            request.metadata_mut().insert("authorization", bearer);
-        }
-        request
-    }
     let answered = match body.clone() {
         Body::Metrics(message) => MetricsServiceClient::new(channel)
-            .export(request(message, bearer))
+            .export(authorised(message, bearer))
             .await
             .map(|answer| answer.into_inner().partial_success.map(|it| format!("{it:?}"))),
         Body::Events(message) => LogsServiceClient::new(channel)
-            .export(request(message, bearer))
+            .export(authorised(message, bearer))
             .await
             .map(|answer| answer.into_inner().partial_success.map(|it| format!("{it:?}"))),
     };
@@ -234,6 +225,14 @@ async fn call(channel: Channel, auth: &Auth, body: &Body) -> Answer {
         Ok(Some(partial)) => Answer::Refused(200, partial),
         Err(status) => of_status(&status),
     }
+}
+
+fn authorised<T>(message: T, bearer: Option<AsciiMetadataValue>) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    if let Some(bearer) = bearer {
+        request.metadata_mut().insert("authorization", bearer);
+    }
+    request
 }
 
 fn of_status(status: &tonic::Status) -> Answer {

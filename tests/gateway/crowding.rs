@@ -86,10 +86,10 @@ async fn flood_on(
     flooded: Arc<AtomicU64>,
 ) -> Result<()> {
     let work = Work::new();
-    let mut step = number * 1_000_000;
+    let mut next = number * 1_000_000;
     while !stop.load(Ordering::Relaxed) {
-        step += 1;
-        match client.send(&work.events(step)).await {
+        next += 1;
+        match client.send(&work.events(next)).await {
             Answer::Success | Answer::Refused(503, _) => flooded.fetch_add(1, Ordering::Relaxed),
             other => anyhow::bail!("the flood was answered {other:?}"),
         };

@@ -76,7 +76,7 @@ fn kubernetes() -> Result<()> {
     fs::create_dir(&mounted)?;
     mount(&mounted, "..1", &[("ci-shop", "0123456789abcdef-first")])?;
     symlink("..data/ci-shop", mounted.join("ci-shop"))?;
-    let config = with_tls(&authority, HOST) + &format!("tokens = {mounted:?}\n");
+    let config = with_tls(&authority, HOST) + &format!("tokens = \"{}\"\n", mounted.display());
     let gateway = Gateway::start_with(authority, &config, &[])?;
     let spec = |token: &str| {
         let auth = Auth::Bearer(token.to_owned());

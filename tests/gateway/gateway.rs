@@ -30,9 +30,9 @@ pub struct Gateway {
 /// `[gateway]` with TLS of this authority.
 pub fn with_tls(authority: &Authority, host: &str) -> String {
     format!(
-        "[gateway]\nlisten = [\"{host}:0\"]\ntls = {{ cert = {:?}, key = {:?} }}\n",
-        authority.path("tls.crt"),
-        authority.path("tls.key"),
+        "[gateway]\nlisten = [\"{host}:0\"]\ntls = {{ cert = \"{}\", key = \"{}\" }}\n",
+        authority.path("tls.crt").display(),
+        authority.path("tls.key").display(),
     )
 }
 

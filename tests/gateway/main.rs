@@ -6,6 +6,7 @@
 
 mod authority;
 mod client;
+mod container;
 mod crowding;
 mod files;
 mod gateway;
@@ -44,10 +45,12 @@ fn main() -> ExitCode {
         files::cases(),
         crowding::cases(),
         starting::cases(),
+        container::cases(),
         session::cases(),
         measure::cases(),
     ];
     let mut trials: Vec<_> = cases.into_iter().flatten().map(Case::into_trial).collect();
     trials.extend(namespace::trials());
+    trials.extend(container::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -114,7 +114,8 @@ fn report_says(gateway: &Gateway, truth: &BTreeMap<String, f64>) -> Result<()> {
         ensure!(cost == wanted, "{sender} cost {cost} and not {wanted}");
         // Each has a session of its own, though all have one id.
         ensure!(sessions == 1, "{sender}: {sessions} sessions");
-        ensure!(requests as f64 * STEP_USD == wanted, "{sender}: {requests} requests");
+        let requests = u32::try_from(requests)?;
+        ensure!(f64::from(requests) * STEP_USD == wanted, "{sender}: {requests} requests");
     }
     Ok(())
 }

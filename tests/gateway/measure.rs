@@ -39,7 +39,7 @@ fn measure() -> Result<()> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let gateway = Gateway::start(&names, "")?;
     let auth = |number| Auth::Bearer(token_of(&name(number)));
-    let over_tls = cost(&gateway.sandbox, gateway.address, Some(gateway.authority.pem()), &auth)?;
+    let over_tls = cost(&gateway.sandbox, gateway.address, Some(&gateway.authority.pem()), &auth)?;
     let ratio = over_tls.cpu.as_secs_f64() / plain.cpu.as_secs_f64();
     println!(
         "{} requests of {SENDERS} senders: agent {:?} of CPU in {:?}, gateway {:?} in {:?}, {ratio:.2} times the CPU",
@@ -56,7 +56,7 @@ fn measure() -> Result<()> {
 fn cost(
     sandbox: &Sandbox,
     address: SocketAddr,
-    ca: Option<String>,
+    ca: Option<&str>,
     auth: &dyn Fn(u8) -> Auth,
 ) -> Result<Cost> {
     let worker = sandbox.worker_pid()?;
@@ -66,7 +66,7 @@ fn cost(
         let mut senders = JoinSet::new();
         for number in 1..=SENDERS {
             let spec = Spec::new(address, String::new(), auth(number));
-            let client = Spec { ca: ca.clone(), source: number, ..spec }.client()?;
+            let client = Spec { ca: ca.map(str::to_owned), source: number, ..spec }.client()?;
             // Bytes of its own, which the plain agent needs to tell processes apart.
             let work = Work::new().saying("team", &format!("team-{number}"));
             senders.spawn(async move {

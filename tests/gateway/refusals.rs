@@ -118,7 +118,7 @@ fn certificates() -> Result<()> {
     let authority = Authority::for_gateway(HOST)?;
     let (clients, others) = (Authority::new("clients")?, Authority::new("others")?);
     let config = with_tls(&authority, HOST)
-        + &format!("client_ca = {:?}\n", clients.path("ca.crt"))
+        + &format!("client_ca = \"{}\"\n", clients.path("ca.crt").display())
         + "[[gateway.sender]]\nname = \"ci-shop\"\ncertificate = \"shop.example.com\"\n\
            tags = { team = \"payments\" }\n";
     let gateway = Gateway::start_with(authority, &config, &[])?;
@@ -214,7 +214,8 @@ fn metrics() -> Result<()> {
     let authority = Authority::for_gateway(HOST)?;
     let file = authority.path("metrics-token");
     std::fs::write(&file, "the-token-of-the-monitor\n")?;
-    let config = with_tls(&authority, HOST) + &format!("metrics_token_file = {file:?}\n");
+    let config =
+        with_tls(&authority, HOST) + &format!("metrics_token_file = \"{}\"\n", file.display());
     let gateway = Gateway::start_with(authority, &config, &["ci-shop"])?;
     let ca = reqwest::Certificate::from_pem(gateway.authority.pem().as_bytes())?;
     let _ = rustls::crypto::ring::default_provider().install_default();

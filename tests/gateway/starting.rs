@@ -73,9 +73,9 @@ fn files() -> Result<()> {
     let sandbox = Sandbox::new()?;
     write_token(&sandbox, "ci-shop", &token_of("ci-shop"))?;
     let tls = with_tls(&authority, HOST);
-    let missing = format!("{tls}client_ca = {:?}\n", authority.path("none.crt"));
+    let missing = format!("{tls}client_ca = \"{}\"\n", authority.path("none.crt").display());
     refuses(&sandbox, &missing, &["none.crt", "does not exist"])?;
-    let missing = format!("{tls}metrics_token_file = {:?}\n", authority.path("none"));
+    let missing = format!("{tls}metrics_token_file = \"{}\"\n", authority.path("none").display());
     refuses(&sandbox, &missing, &["metrics_token_file"])?;
     let other = Authority::for_gateway(HOST)?;
     fs::copy(other.path("tls.key"), authority.path("tls.key"))?;

@@ -27,9 +27,9 @@ impl Senders {
     /// Those who have a token, and those whom the configuration knows by a certificate.
     pub fn new(config: &GatewayConfig, tokens: &Tokens, usages: &Usages) -> Self {
         let with_certificate = config.senders.iter().filter(|sender| sender.certificate.is_some());
-        let named = with_certificate.map(|sender| sender.name.as_str());
+        let known = with_certificate.map(|sender| sender.name.as_str());
         let names: BTreeSet<&str> =
-            tokens.by_sender.keys().map(String::as_str).chain(named).collect();
+            tokens.by_sender.keys().map(String::as_str).chain(known).collect();
         let mut senders = Self::default();
         for name in names.into_iter().take(SENDERS_MAX) {
             senders.add(name, config, tokens, usages);

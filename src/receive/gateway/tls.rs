@@ -22,7 +22,7 @@ use crate::config::gateway::TlsFiles;
 /// What is spoken inside: both are on one port.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// After this a certificate that was shown is looked at again: it may have expired.
-const TRUSTED_FOR: Duration = Duration::from_secs(60);
+const TRUSTED_FOR: Duration = Duration::from_mins(1);
 /// More of a file is not read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
