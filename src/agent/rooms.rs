@@ -15,11 +15,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
-use super::status::{RecordCounts, RequestCounts, SessionCounts, Warning};
+use super::status::{GatewayStatus, RecordCounts, RequestCounts, SessionCounts, Warning};
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
 use crate::paths::Paths;
+use crate::receive::gateway::Gateway;
 use crate::receive::{self, Admission, Door, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
@@ -32,6 +33,7 @@ use warnings::{of_trouble, unknown, warning};
 
 mod own_samples;
 pub mod quarantine;
+mod senders;
 mod warnings;
 
 /// How long a request to a backend may take to end when the agent does.
@@ -47,6 +49,7 @@ pub struct Facts {
     pub destinations: Vec<serde_json::Value>,
     pub install_id: String,
     pub series: u64,
+    pub gateway: Option<GatewayStatus>,
     pub warnings: Vec<Warning>,
 }
 
@@ -69,6 +72,8 @@ pub struct Rooms {
     install_key: [u8; 32],
     recorder: Arc<Recorder>,
     door: Arc<Door>,
+    /// Where it receives for many.
+    gateway: Option<Arc<Gateway>>,
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
@@ -83,9 +88,15 @@ impl Rooms {
         config: &Config,
         token: String,
         destinations_known: bool,
+        gateway: Option<Arc<Gateway>>,
     ) -> anyhow::Result<Self> {
         let clocks = Clocks::system();
-        Self::open_at(paths, config, token, destinations_known, clocks).await
+        let admission = Admission::new(token_of(&token)?);
+        let admission = match gateway {
+            None => admission,
+            Some(gateway) => admission.with_gateway(gateway),
+        };
+        Self::open_with(paths, config, admission, destinations_known, clocks).await
     }
 
     /// The same in another time: `ccotel demo` lives through a fortnight in seconds.
@@ -93,6 +104,17 @@ impl Rooms {
         paths: &Paths,
         config: &Config,
         token: String,
+        destinations_known: bool,
+        clocks: Clocks,
+    ) -> anyhow::Result<Self> {
+        let admission = Admission::new(token_of(&token)?);
+        Self::open_with(paths, config, admission, destinations_known, clocks).await
+    }
+
+    async fn open_with(
+        paths: &Paths,
+        config: &Config,
+        admission: Admission,
         destinations_known: bool,
         clocks: Clocks,
     ) -> anyhow::Result<Self> {
@@ -108,13 +130,19 @@ impl Rooms {
         let install_id = Arc::clone(&opened.install_id);
         let deliver = Manager::with_clock(opened.handle.clone(), install_id, clocks.deliver);
         let deliver = Arc::new(deliver);
-        let token = Token::parse(&token)
-            .context("the token file is damaged; remove it and run `ccotel agent restart`")?;
-        let door = Door::new(Arc::clone(&recorder), opened.handle.clone(), Admission::new(token));
-        let shown = Arc::clone(&deliver);
+        let gateway = admission.gateway().cloned();
+        let mut door = Door::new(Arc::clone(&recorder), opened.handle.clone(), admission);
+        if gateway.is_some() {
+            door = door.with_limits(receive::gateway::LIMITS);
+        }
+        let (shown, senders) = (Arc::clone(&deliver), gateway.clone());
         let door = door.with_own_samples(Box::new(move || {
-            let deliver = Arc::clone(&shown);
-            Box::pin(async move { samples(&deliver.statuses().await) })
+            let (deliver, senders) = (Arc::clone(&shown), senders.clone());
+            Box::pin(async move {
+                let mut samples = samples(&deliver.statuses().await);
+                samples.extend(senders.iter().flat_map(|gateway| senders::samples(gateway)));
+                samples
+            })
         }));
         let door = Arc::new(door);
         let asked = Arc::downgrade(&door);
@@ -143,6 +171,7 @@ impl Rooms {
             install_key: opened.install_key,
             recorder,
             door,
+            gateway,
             deliver,
             history,
             history_stop,
@@ -225,7 +254,12 @@ impl Rooms {
             let what = format!("the history is behind: {problem}");
             warning(what, "nothing is lost; `ccotel agent restart` opens it again")
         }));
-        warnings.extend(self.door.troubles().iter().map(|trouble| of_trouble(trouble, &counts)));
+        let gateway = self.gateway.as_ref().map(|gateway| gateway.facts());
+        let at_gateway = gateway.is_some();
+        let troubles = self.door.troubles();
+        warnings.extend(troubles.iter().map(|trouble| of_trouble(trouble, &counts, at_gateway)));
+        let problems = gateway.iter().flat_map(|gateway| &gateway.problems);
+        warnings.extend(problems.map(|what| warning(what, senders::REMEDY)));
         Facts {
             sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
             records: record_counts(&stats),
@@ -239,6 +273,7 @@ impl Rooms {
                 .collect(),
             install_id: self.install_id.to_string(),
             series: stats.series,
+            gateway: gateway.as_ref().map(senders::status),
             warnings,
         }
     }
@@ -303,6 +338,11 @@ impl Rooms {
         // An answer that does not come means the store has ended already.
         let _ = self.store.stop().await;
     }
+}
+
+fn token_of(text: &str) -> anyhow::Result<Token> {
+    Token::parse(text)
+        .context("the token file is damaged; remove it and run `ccotel agent restart`")
 }
 
 fn record_counts(stats: &StoreStats) -> RecordCounts {

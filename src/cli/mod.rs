@@ -20,6 +20,7 @@ pub mod connect;
 pub mod demo;
 pub mod disconnect;
 pub mod doctor;
+pub mod gateway;
 pub mod import;
 pub mod init;
 pub mod man;
@@ -97,6 +98,8 @@ pub enum Command {
     Config(config::Args),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
+    /// Who may send to an agent that receives for many (`ccotel agent run --gateway`)
+    Gateway(gateway::Args),
     /// The agent as a service of systemd or launchd
     Service(service::Args),
     /// The shell hook: from then on `claude` is `ccotel claude`
@@ -162,6 +165,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Stack(args) => stack::run(args),
         Command::Config(args) => config::run(args),
         Command::Agent(args) => agent::run(args),
+        Command::Gateway(args) => gateway::run(args),
         Command::Service(args) => service::run(args),
         Command::Init(args) => init::run(args),
         Command::Wrap(args) => claude::run_wrap(args),

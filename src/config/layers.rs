@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::destination::DestinationConfig;
-use super::limits::{CONFIG_FILE_BYTES_MAX, DESTINATIONS_MAX};
+use super::gateway::GatewayShape;
+use super::limits::{CONFIG_FILE_BYTES_MAX, DESTINATIONS_MAX, SENDERS_MAX};
 use super::problem::Problem;
 use super::shape::{self, Shape};
 use super::table::At;
@@ -206,6 +207,20 @@ impl Draft {
         }
         for read in shape.destinations {
             self.destination(file, read);
+        }
+        self.gateway(file, shape.gateway);
+    }
+
+    fn gateway(&mut self, file: &Path, shape: GatewayShape) {
+        let mut lines = Vec::new();
+        let too_many = shape.apply(&mut self.loaded.config.gateway, &mut lines);
+        for (key, line) in lines {
+            self.set(&format!("gateway.{key}"), file, line);
+        }
+        if let Some(line) = too_many {
+            let what = format!("more than {SENDERS_MAX} senders; the rest is left out");
+            let problem = Problem::error(file, what, "use a second gateway for some");
+            self.loaded.problems.push(problem.at(line, "gateway.sender"));
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod destination;
 pub mod edit;
 pub mod file;
+pub mod gateway;
 pub mod layers;
 pub mod limits;
 pub mod problem;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use destination::DestinationConfig;
+use gateway::GatewayConfig;
 
 pub use layers::{Loaded, Origin, load, read, read_last_valid};
 pub use problem::{Problem, Severity};
@@ -29,6 +31,8 @@ pub struct Config {
     pub tags: BTreeMap<String, String>,
     pub privacy: PrivacyConfig,
     pub destinations: Vec<DestinationConfig>,
+    /// For `agent run --gateway` alone.
+    pub gateway: GatewayConfig,
 }
 
 /// `[agent]`.
@@ -78,6 +82,7 @@ impl Default for Config {
             tags: BTreeMap::new(),
             privacy: PrivacyConfig::default(),
             destinations: Vec::new(),
+            gateway: GatewayConfig::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod counts;
 pub mod expansion;
 mod exposition;
 mod failure;
+pub mod gateway;
 mod grpc;
 pub mod gzip;
 pub mod json;
@@ -117,6 +118,14 @@ impl Door {
     pub fn with_own_samples(mut self, own_samples: OwnSamples) -> Self {
         self.more_samples = Some(own_samples);
         self
+    }
+
+    /// Counts a request that was answered with an error, for its sender too where there is one.
+    fn failed(&self, admitted: Option<&admit::Admitted>, failure: &failure::Failure) {
+        self.counters.failed(failure);
+        if let Some(sender) = admitted.and_then(admit::Admitted::sender) {
+            sender.usage.failed(failure);
+        }
     }
 
     /// Counts since this door was made.

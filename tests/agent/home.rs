@@ -188,5 +188,6 @@ pub fn config() -> Config {
         tags: BTreeMap::new(),
         privacy: PrivacyConfig::default(),
         destinations: Vec::new(),
+        gateway: ccotel::config::gateway::GatewayConfig::default(),
     }
 }

@@ -329,7 +329,11 @@ fn not_empty(text: &str) -> Result<String, String> {
 }
 
 /// `~/` is the home directory; a relative path is beside the file that names it.
-fn path_rule(text: &str, home: &Path, beside: &Path) -> Result<PathBuf, String> {
+pub(in crate::config) fn path_rule(
+    text: &str,
+    home: &Path,
+    beside: &Path,
+) -> Result<PathBuf, String> {
     match text.strip_prefix("~/") {
         _ if text.is_empty() => Err("is empty".to_owned()),
         Some(rest) => Ok(home.join(rest)),

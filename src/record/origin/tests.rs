@@ -24,7 +24,7 @@ fn resource(pairs: &[(&str, &str)]) -> Resource {
 }
 
 fn origin(pairs: &[(&str, &str)], level: PrivacyLevel) -> Origin {
-    Origin::new(Some(&resource(pairs)), &settings(level))
+    Origin::new(Some(&resource(pairs)), &settings(level), None)
 }
 
 fn tags_of(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
