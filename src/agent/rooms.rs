@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
 use super::status::{RecordCounts, RequestCounts, SessionCounts, Warning};
+use crate::budget::Standing;
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
@@ -24,14 +25,17 @@ use crate::receive::{self, Admission, Door, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
+use crate::statusline::limits::Limits;
 use crate::store::handle::{StoreStats, TurnedAway};
 use crate::store::{self, Clock};
 use crate::tags::git;
 use own_samples::samples;
+use spending::Spending;
 use warnings::{of_trouble, unknown, warning};
 
 mod own_samples;
 pub mod quarantine;
+mod spending;
 mod warnings;
 
 /// How long a request to a backend may take to end when the agent does.
@@ -47,6 +51,8 @@ pub struct Facts {
     pub destinations: Vec<serde_json::Value>,
     pub install_id: String,
     pub series: u64,
+    pub budgets: Vec<Standing>,
+    pub rate_limits: Limits,
     pub warnings: Vec<Warning>,
 }
 
@@ -72,6 +78,7 @@ pub struct Rooms {
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    spending: Arc<Spending>,
     renewed: Arc<tokio::sync::Notify>,
 }
 
@@ -106,15 +113,30 @@ impl Rooms {
             Recorder::new(settings(config, opened.install_key)).with_git_facts(git_facts);
         let recorder = Arc::new(recorder);
         let install_id = Arc::clone(&opened.install_id);
+        let now_ms = Arc::clone(&clocks.deliver);
         let deliver = Manager::with_clock(opened.handle.clone(), install_id, clocks.deliver);
         let deliver = Arc::new(deliver);
+        let history_stop = CancellationToken::new();
+        let history = history::spawn(
+            opened.handle.clone(),
+            paths.history_db(),
+            history_stop.clone(),
+            config.agent.history_days,
+        );
+        let changes = history.changes();
+        let spending = Arc::new(Spending::new(paths, &config.budgets, changes, now_ms));
+        tokio::spawn(Arc::clone(&spending).watch(history_stop.clone()));
         let token = Token::parse(&token)
             .context("the token file is damaged; remove it and run `ccotel agent restart`")?;
         let door = Door::new(Arc::clone(&recorder), opened.handle.clone(), Admission::new(token));
-        let shown = Arc::clone(&deliver);
+        let shown = (Arc::clone(&deliver), Arc::clone(&spending));
         let door = door.with_own_samples(Box::new(move || {
-            let deliver = Arc::clone(&shown);
-            Box::pin(async move { samples(&deliver.statuses().await) })
+            let (deliver, spending) = shown.clone();
+            Box::pin(async move {
+                let mut all = samples(&deliver.statuses().await);
+                all.extend(spending::samples(&spending.standings().await, &spending.limits()));
+                all
+            })
         }));
         let door = Arc::new(door);
         let asked = Arc::downgrade(&door);
@@ -130,13 +152,6 @@ impl Rooms {
                 samples.into_iter().map(value).collect()
             })
         }));
-        let history_stop = CancellationToken::new();
-        let history = history::spawn(
-            opened.handle.clone(),
-            paths.history_db(),
-            history_stop.clone(),
-            config.agent.history_days,
-        );
         let rooms = Self {
             store: opened.handle,
             install_id: opened.install_id,
@@ -146,6 +161,7 @@ impl Rooms {
             deliver,
             history,
             history_stop,
+            spending,
             renewed: opened.renewed,
         };
         if destinations_known {
@@ -188,6 +204,12 @@ impl Rooms {
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
         self.deliver.apply(&config.destinations).await;
+        self.spending.apply(&config.budgets);
+    }
+
+    /// The limits of a subscription, as a status line was told them.
+    pub fn hear(&self, limits: &Limits) {
+        self.spending.hear(limits);
     }
 
     /// For an import: with it, ids at `minimal` are the same there as in events.
@@ -239,6 +261,8 @@ impl Rooms {
                 .collect(),
             install_id: self.install_id.to_string(),
             series: stats.series,
+            budgets: self.spending.standings().await.to_vec(),
+            rate_limits: self.spending.limits(),
             warnings,
         }
     }
@@ -256,6 +280,7 @@ impl Rooms {
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> page::Sources {
         let history = self.history.clone();
+        let spending = Arc::clone(&self.spending);
         page::Sources {
             history_db: paths.history_db(),
             imported_db: paths.imported_db(),
@@ -264,6 +289,13 @@ impl Rooms {
                 let history = history.clone();
                 // That it is behind is said in the status.
                 Box::pin(async move { drop(history.caught_up().await) })
+            }),
+            spending: Arc::new(move || {
+                let spending = Arc::clone(&spending);
+                Box::pin(async move {
+                    let (budgets, limits) = (spending.standings().await, spending.limits());
+                    serde_json::json!({ "budgets": *budgets, "rate_limits": limits })
+                })
             }),
             status,
             now,

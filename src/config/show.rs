@@ -44,6 +44,10 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
     for (key, value) in &config.tags {
         entries.push(entry(loaded, &format!("tags.{key}"), json!(value)));
     }
+    entries.push(entry(loaded, "budget.notify", json!(config.budgets.notify)));
+    for budget in &config.budgets.all {
+        entries.push(entry(loaded, &budget.key(), json!(budget.usd)));
+    }
     for destination in &config.destinations {
         entries.extend(destination_entries(loaded, destination));
     }

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::agent::status::{RecordCounts, RequestCounts, SessionCounts, Status, Warning};
+use crate::budget::Level;
 use crate::config::problem::printable;
+use crate::statusline::limits;
 
 /// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +42,7 @@ pub fn draw(status: &Status, before: Option<(Timestamp, &Status)>, now: Timestam
     let mut screen = String::new();
     headline(&mut screen, status, now);
     facts(&mut screen, status);
+    budgets(&mut screen, status, now);
     if !status.destinations.is_empty() {
         screen.push_str("\nDestinations\n");
     }
@@ -103,6 +106,27 @@ fn facts(screen: &mut String, status: &Status) {
     let disk = ByteSize(status.disk_bytes);
     if status.disk_bytes > 0 {
         line!(screen, "  on disk     {disk} in {}", status.data_dir.display());
+    }
+}
+
+fn budgets(screen: &mut String, status: &Status, now: Timestamp) {
+    if status.budgets.is_empty() && status.rate_limits.0.is_empty() {
+        return;
+    }
+    screen.push_str("\nBudgets\n");
+    for budget in &status.budgets {
+        let level = match budget.level() {
+            Level::Fine => "",
+            Level::Near => "; nearly used up",
+            Level::Over => "; used up (nothing is stopped)",
+        };
+        line!(screen, "  {}: {}{level}", budget.name(), budget.amounts());
+    }
+    for (window, limit) in &status.rate_limits.0 {
+        let resets = limit.resets_at.and_then(|at| Timestamp::from_second(at).ok());
+        let resets = resets.map(|at| format!(", begins anew in {}", span(at, now)));
+        let (name, used) = (limits::words(window), limit.used_percent.floor());
+        line!(screen, "  {name}: {used} % used{}", resets.unwrap_or_default());
     }
 }
 
