@@ -50,6 +50,11 @@ impl Standing {
         self.spent_usd / self.budget_usd
     }
 
+    /// Rounded down: what is not used up is not 100.
+    pub fn percent(&self) -> f64 {
+        (self.share() * 100.0 + 1e-9).floor()
+    }
+
     pub fn level(&self) -> Level {
         match self.share() {
             share if share >= 1.0 => Level::Over,
@@ -60,8 +65,8 @@ impl Standing {
 
     /// `$12.40 of $50.00 (24 %)`.
     pub fn amounts(&self) -> String {
-        let percent = (self.share() * 100.0).floor();
-        format!("{} of {} ({percent} %)", money(self.spent_usd), money(self.budget_usd))
+        let (spent, budget) = (money(self.spent_usd), money(self.budget_usd));
+        format!("{spent} of {budget} ({} %)", self.percent())
     }
 
     /// `checkout, this month`.

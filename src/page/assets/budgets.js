@@ -33,12 +33,15 @@ function limit([window, it]) {
   };
 }
 
+/** Rounded down: what is not used up is not 100 %. */
+const whole = (share) => Math.floor(share * 100 + 1e-9) / 100;
+
 function row({ name, side, amount, share, note }) {
   const level = share >= 1 ? "over" : share >= NEAR ? "near" : null;
   return h("li", { "data-level": level },
     h("div", { class: "line" }, h("span", { class: "name" }, name), h("span", { class: "side" }, side),
       note && h("span", { class: level === "over" ? "tag bad" : "tag warn" }, note)),
-    h("div", { class: "line" }, h("b", {}, format.ratioWhole(share)), h("span", { class: "side" }, amount)),
+    h("div", { class: "line" }, h("b", {}, format.ratioWhole(whole(share))), h("span", { class: "side" }, amount)),
     h("div", { class: "gauge", "aria-hidden": "true" },
       h("div", { class: "fill", style: { width: `${Math.min(1, share) * 100}%` } })));
 }

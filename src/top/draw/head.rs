@@ -133,7 +133,7 @@ fn budget(status: &Status, theme: Theme) -> Option<Part> {
         Level::Near => theme.warning(),
         Level::Over => theme.bad(),
     };
-    let percent = (closest.share() * 100.0).floor();
+    let percent = closest.percent();
     let of = money(closest.budget_usd);
     Some(vec![
         Span::styled("budget ", theme.dim()),
