@@ -33,6 +33,8 @@ pub fn start(command: &str, stdin: Vec<u8>) -> Option<Chained> {
         .arg(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        // Nobody sees it, and what holds it open would hold up Claude Code.
+        .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .ok()?;
