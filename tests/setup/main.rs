@@ -15,6 +15,7 @@ mod service;
 mod sockets;
 mod stand_in;
 mod status_line;
+mod tmux;
 mod undo;
 mod wrapped;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         status_line::cases(),
         wrapped::cases(),
         real::cases(),
+        tmux::cases(),
         package::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();
