@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::budget::{self, ReadBudgets};
 use super::destination::{self, DestinationConfig};
 use super::gateway::{self, GatewayShape};
 use super::limits::{DISK_BYTES_MAX, DISK_BYTES_MIN, HISTORY_DAYS_MAX, LISTEN_MAX};
@@ -25,6 +26,7 @@ pub struct Shape {
     pub email_hashed: Option<At<bool>>,
     /// The line of a `[privacy] level` that cannot be understood.
     pub level_unclear: Option<u32>,
+    pub budgets: ReadBudgets,
     pub destinations: Vec<ReadDestination>,
     pub gateway: GatewayShape,
 }
@@ -49,6 +51,7 @@ pub fn read(file: &Path, text: &str, home: &Path) -> (Option<Shape>, Vec<Problem
         agent(table, &mut shape);
     }
     privacy(&mut top, &mut shape);
+    shape.budgets = top.table("budget").map(budget::read).unwrap_or_default();
     shape.destinations = destinations(&mut top, file, home);
     if let Some(table) = top.table("gateway") {
         shape.gateway = gateway::read(table, home, file.parent().unwrap_or(Path::new("/")));

@@ -45,6 +45,10 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
         entries.push(entry(loaded, &format!("tags.{key}"), json!(value)));
     }
     entries.extend(gateway_entries(loaded));
+    entries.push(entry(loaded, "budget.notify", json!(config.budgets.notify)));
+    for budget in &config.budgets.all {
+        entries.push(entry(loaded, &budget.key(), json!(budget.usd)));
+    }
     for destination in &config.destinations {
         entries.extend(destination_entries(loaded, destination));
     }

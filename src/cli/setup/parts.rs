@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, Parser as _};
 
 use super::steps::{Asking, Setup};
-use super::{Args, Part};
+use super::{Args, Part, status_line};
 use crate::agent::{ensure, manage};
 use crate::cli::{Cli, Command, connect, say, say_wrapped, service};
 use crate::config;
@@ -50,13 +50,14 @@ pub fn all(setup: &mut Setup<'_>, args: &Args) -> Vec<String> {
         part(destination(setup, &kind, &url));
     }
     part(claude_settings(setup, args, has_desktop));
+    part(status_line::set_up(setup, args));
     if is_on(args, Part::Import, true) {
         part(import(setup));
     }
     failures
 }
 
-fn is_on(args: &Args, part: Part, usual: bool) -> bool {
+pub fn is_on(args: &Args, part: Part, usual: bool) -> bool {
     !args.without.contains(&part) && (usual || args.with.contains(&part))
 }
 
