@@ -7,6 +7,7 @@ mod e2e {
     pub mod clock;
     pub mod destinations;
     pub mod disk;
+    pub mod everything;
     pub mod kills;
     pub mod parts;
     pub mod questions;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     let cases = [
         e2e::parts::cases(),
         e2e::sessions::cases(),
+        e2e::everything::cases(),
         e2e::destinations::cases(),
         e2e::questions::cases(),
         e2e::settings::cases(),
