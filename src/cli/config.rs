@@ -2,7 +2,8 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::{say, working_directory};
-use crate::config::{self, Loaded, Problem, Severity, layers, limits, show};
+use crate::config::edit::ConfigFile;
+use crate::config::{self, Loaded, Origin, Problem, Severity, layers, limits, shape, show};
 use crate::exit::Exit;
 use crate::launch::prepare::{self, Here};
 use crate::paths::Paths;
@@ -14,7 +15,7 @@ pub struct Args {
     pub command: Command,
 }
 
-#[derive(Clone, Copy, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// The directories and files in use
     Path(Format),
@@ -22,6 +23,22 @@ pub enum Command {
     Show(Format),
     /// Whether the files, and any .ccotel.toml that counts here, are valid; exit code 1 if not
     Check(Format),
+    /// Change one value of the user's config.toml, and leave the rest as it is
+    #[command(after_help = "\
+Examples:
+  ccotel config set agent.max_disk '1 GiB'
+  ccotel config set agent.listen 127.0.0.1:14318 127.0.0.1:4318
+  ccotel config set tags.team platform
+
+A running agent takes it by itself; another address with `ccotel agent restart`.")]
+    Set {
+        /// agent.listen, agent.accept, agent.max_disk, agent.history_days, privacy.level,
+        /// privacy.email, or tags.NAME
+        key: String,
+        /// The value; of agent.listen there may be several
+        #[arg(required = true)]
+        value: Vec<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -33,20 +50,55 @@ pub struct Format {
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
-    match args.command {
+    match &args.command {
         Command::Path(format) => {
-            path(&paths, format);
+            path(&paths, *format);
             Ok(Exit::Done)
         }
         Command::Show(format) => {
-            print_values(&config::load(&paths), format);
+            print_values(&config::load(&paths), *format);
             Ok(Exit::Done)
         }
         Command::Check(format) => {
             let directory = working_directory()?;
-            Ok(check(&prepare::look_around(&paths, &directory), format))
+            Ok(check(&prepare::look_around(&paths, &directory), *format))
         }
+        Command::Set { key, value } => set(&paths, key, value),
     }
+}
+
+/// Writes a value that the agent takes, and no other.
+fn set(paths: &Paths, key: &str, values: &[String]) -> anyhow::Result<Exit> {
+    let file = paths.config_file();
+    let mut edited = ConfigFile::open(&file)?;
+    let known = |table: &str, key: &str| match table {
+        "agent" => ["listen", "accept", "max_disk", "history_days"].contains(&key),
+        "privacy" => ["level", "email"].contains(&key),
+        "tags" => true,
+        _ => false,
+    };
+    let parts = key.split_once('.').filter(|(table, key)| known(table, key));
+    let Some((table, name)) = parts else {
+        eprintln!("ccotel: there is no value named {key}; `ccotel config show` lists them");
+        return Ok(Exit::Usage);
+    };
+    if !edited.set(table, name, values, key == "agent.listen") {
+        eprintln!("ccotel: {key} takes one value, and [{table}] has to be a table");
+        return Ok(Exit::Usage);
+    }
+    let (_, problems) = shape::read(&file, &edited.to_string(), &paths.home);
+    let of_key = |it: &&Problem| it.key.as_deref().is_some_and(|known| known == key);
+    if let Some(problem) = problems.iter().find(of_key) {
+        eprintln!("ccotel: nothing was changed: {}; {}", problem.what, problem.remedy);
+        return Ok(Exit::Usage);
+    }
+    edited.save()?;
+    say(&format!("{key} = {}: written to {}", values.join(", "), file.display()));
+    let loaded = config::load(paths);
+    if let Some(Origin::Environment(variable)) = loaded.origins.get(key) {
+        say(&format!("but {variable} is set in this shell, and wins over it"));
+    }
+    Ok(Exit::Done)
 }
 
 fn path(paths: &Paths, format: Format) {

@@ -19,6 +19,7 @@ pub mod config;
 pub mod connect;
 pub mod demo;
 pub mod disconnect;
+pub mod doctor;
 pub mod import;
 pub mod init;
 pub mod man;
@@ -76,6 +77,8 @@ pub enum Command {
     Tags(tags::Args),
     /// Take in past usage, from the transcripts that Claude Code keeps
     Import(import::Args),
+    /// Why no data arrives: every step from `claude` to the backends, and what mends it
+    Doctor(doctor::Args),
     /// Compare counters, events and transcripts, and name what differs
     Verify(verify::Args),
     /// A made-up fortnight, to see what all of this looks like
@@ -149,6 +152,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Tags(args) => tags::run(args),
         Command::Import(args) => import::run(args, cli.no_color),
+        Command::Doctor(args) => doctor::run(args, cli.no_color),
         Command::Verify(args) => verify::run(args),
         Command::Demo(args) => demo::run(args, cli.no_color),
         Command::Connect(args) => connect::run(args),

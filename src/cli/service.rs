@@ -11,6 +11,7 @@ use crate::agent::{manage, sockets};
 use crate::config;
 use crate::exit::Exit;
 use crate::paths::Paths;
+pub use crate::service::config_home;
 use crate::service::registration::{self, Registration};
 use crate::service::{self, Manager, Service, systemd};
 use crate::setup::journal::Journal;
@@ -196,41 +197,11 @@ fn status(paths: &Paths, json: bool) -> Exit {
 
 /// What is not in order, each with what mends it.
 pub fn problems(found: &[Registration]) -> Vec<String> {
-    let enabled: Vec<_> = found.iter().filter(|it| it.enabled).collect();
-    let mut problems: Vec<String> = enabled
-        .iter()
-        .filter(|it| it.is_stale())
-        .map(|it| {
-            let program = it.program.as_deref().unwrap_or(Path::new("")).display();
-            let mends = match it.owner {
-                "brew services" => "brew services restart ccotel",
-                _ => "ccotel service install",
-            };
-            format!("{} runs {program}, which is gone; `{mends}` mends it", it.file.display())
-        })
-        .collect();
-    let owners: Vec<_> = enabled.iter().filter(|it| it.program.is_some()).collect();
-    if let [first, others @ ..] = owners.as_slice() {
-        problems.extend(others.iter().map(|other| {
-            format!(
-                "{} starts the agent, and so does {}; `{}` ends the second",
-                first.file.display(),
-                other.file.display(),
-                other.end()
-            )
-        }));
-    }
-    problems
+    registration::problems(found).iter().map(ToString::to_string).collect()
 }
 
 pub fn registrations(paths: &Paths) -> Vec<Registration> {
     registration::all(&paths.home, &config_home(paths), Path::new("/"))
-}
-
-/// `XDG_CONFIG_HOME`, or its default.
-pub fn config_home(paths: &Paths) -> std::path::PathBuf {
-    let moved = std::env::var_os("XDG_CONFIG_HOME").map(std::path::PathBuf::from);
-    moved.filter(|dir| dir.is_absolute()).unwrap_or_else(|| paths.home.join(".config"))
 }
 
 /// Where the agent listens, or would.

@@ -61,6 +61,32 @@ impl ConfigFile {
         }
     }
 
+    /// Gives a key of a table (`agent.listen`) these values: a list where `is_list`, and a number where
+    /// it is one and the key's value is a number.
+    pub fn set(&mut self, table: &str, key: &str, values: &[String], is_list: bool) -> bool {
+        let new = match values {
+            values if is_list => value(values.iter().collect::<toml_edit::Array>()),
+            [number] if number.bytes().all(|it| it.is_ascii_digit()) && key.ends_with("_days") => {
+                number.parse::<i64>().map_or_else(|_| value(number), value)
+            }
+            [text] => value(text),
+            _ => return false,
+        };
+        let entry = self.document.entry(table).or_insert_with(|| Item::Table(Table::new()));
+        let Some(table) = entry.as_table_like_mut() else { return false };
+        match table.get_mut(key) {
+            // A comment behind the value stays.
+            Some(Item::Value(known)) => {
+                let decor = known.decor().clone();
+                let Item::Value(mut new) = new else { return false };
+                *new.decor_mut() = decor;
+                *known = new;
+            }
+            _ => _ = table.insert(key, new),
+        }
+        true
+    }
+
     /// Adds a `[[destination]]` at the end of those there are.
     pub fn add_destination(&mut self, config: &DestinationConfig) -> Result<(), EditError> {
         let trailing = self.document.trailing().as_str().unwrap_or_default().to_owned();

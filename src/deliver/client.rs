@@ -118,8 +118,20 @@ impl Client {
         }
     }
 
+    /// Reads from the same server, as the same user: for `ccotel doctor`.
+    pub async fn get(&self, url: Url) -> Result<Answer, Failure> {
+        let place = place(&url);
+        let headers = self.headers.clone();
+        let prepared = self.http()?.get(url).headers(headers);
+        self.authorized(prepared, &place).await
+    }
+
+    /// Where the destination is.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
     async fn attempt(&self, request: &Encoded) -> Result<Answer, Failure> {
-        let secret = self.authorization.secret().await?;
         let mut headers = self.headers.clone();
         for (name, value) in &request.headers {
             headers.insert(
@@ -134,7 +146,15 @@ impl Client {
         }
         let place = place(&url);
         let prepared = self.http()?.post(url).headers(headers).body(request.body.clone());
-        let prepared = match secret {
+        self.authorized(prepared, &place).await
+    }
+
+    async fn authorized(
+        &self,
+        prepared: reqwest::RequestBuilder,
+        place: &str,
+    ) -> Result<Answer, Failure> {
+        let prepared = match self.authorization.secret().await? {
             Secret::None => prepared,
             Secret::Bearer(token) => prepared.bearer_auth(token),
             Secret::Basic { username, password } => prepared.basic_auth(username, Some(password)),
@@ -142,7 +162,7 @@ impl Client {
         match prepared.send().await {
             Ok(response) => Ok(read(response).await),
             Err(error) => {
-                let failure = failure::explain(&error, &place);
+                let failure = failure::explain(&error, place);
                 if matches!(failure, Failure::Tls { .. }) {
                     *self.http.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 }

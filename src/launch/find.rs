@@ -33,6 +33,11 @@ impl NotFound {
         if self.not_executable.is_some() { Exit::CannotExecute } else { Exit::NotFound }
     }
 
+    /// The one that is there, and cannot be executed.
+    pub fn not_executable(&self) -> Option<&Path> {
+        self.not_executable.as_deref()
+    }
+
     /// What was looked for, and what to do, in a few lines.
     pub fn message(&self) -> String {
         if let Some(program) = &self.not_executable {

@@ -35,7 +35,7 @@ use prepare::Prepared;
 use problems::{Looked, Noticed};
 
 /// `1` turns the wrapper into a plain exec.
-const DISABLE_VARIABLE: &str = "CCOTEL_DISABLE";
+pub const DISABLE_VARIABLE: &str = "CCOTEL_DISABLE";
 /// The process that has been prepared already: `exec` keeps its number.
 const LAUNCHED_VARIABLE: &str = "CCOTEL_LAUNCHED_PID";
 
@@ -73,7 +73,8 @@ pub fn main(real: Option<OsString>, arguments: Vec<OsString>) -> Exit {
     not_started(&found.program, &error)
 }
 
-fn find_claude(home: &Path) -> Result<find::Found, find::NotFound> {
+/// From this process's environment.
+pub fn find_claude(home: &Path) -> Result<find::Found, find::NotFound> {
     let named = std::env::var_os(find::CLAUDE_VARIABLE);
     let path = std::env::var_os("PATH");
     let own = std::env::current_exe().ok();
@@ -136,7 +137,7 @@ fn caught(paths: &Paths, launch: &str, plan: Plan, arguments: &[OsString]) -> Pr
     })
 }
 
-fn is_disabled() -> bool {
+pub fn is_disabled() -> bool {
     std::env::var(DISABLE_VARIABLE).is_ok_and(|text| variables::is_true(&text))
 }
 

@@ -12,7 +12,7 @@ use super::origin::Origin;
 use super::privacy::{self, Outcome};
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
-use super::{ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, names, secrets, values};
+use super::{ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, names, own, secrets, values};
 
 /// Claude Code's prefix of bodies.
 const PREFIX: &str = "claude_code.";
@@ -52,7 +52,7 @@ impl Desk {
     fn event(&mut self, record: &LogRecord, origin: &Origin, added: &Attributes) -> Event {
         let id = self.id(record, origin);
         let name = name_of(record);
-        if !attributes::EVENTS.contains(&name) {
+        if !attributes::EVENTS.contains(&name) && name != own::MARK_EVENT {
             self.unknown.note("event", name);
         }
         let mut attributes = Attributes::with_capacity(record.attributes.len() + added.len() + 1);

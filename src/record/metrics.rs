@@ -16,7 +16,7 @@ use super::privacy::Outcome;
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
 use super::values::label_text;
-use super::{ATTRIBUTES_MAX, Labels, Point, RECORDS_MAX, Temporality, names};
+use super::{ATTRIBUTES_MAX, Labels, Point, RECORDS_MAX, Temporality, names, own};
 
 /// Names of metrics are remembered for so many (name, unit).
 const NAMES_MAX: usize = 256;
@@ -86,7 +86,7 @@ impl Desk {
         points: &mut Vec<Point>,
         rejections: &mut Rejections,
     ) {
-        if !KNOWN.contains(&metric.name.as_str()) {
+        if !KNOWN.contains(&metric.name.as_str()) && metric.name != own::MARKS_METRIC {
             self.unknown.note("metric", &metric.name);
         }
         let name = self.names.of(metric);

@@ -16,6 +16,7 @@ mod logs;
 mod metrics;
 pub mod names;
 mod origin;
+pub mod own;
 pub mod privacy;
 pub mod recorder;
 mod rejections;

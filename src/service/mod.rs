@@ -95,6 +95,12 @@ pub fn of_journal(journal: &Journal) -> Option<Manager> {
     [Manager::Systemd, Manager::Launchd].into_iter().find(|manager| manager.name() == name)
 }
 
+/// `XDG_CONFIG_HOME`, or its default.
+pub fn config_home(paths: &Paths) -> PathBuf {
+    let moved = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    moved.filter(|dir| dir.is_absolute()).unwrap_or_else(|| paths.home.join(".config"))
+}
+
 /// Runs a command of the service manager's; what it says is the reason if it fails.
 fn run(program: &str, arguments: &[&str]) -> Result<(), ServiceError> {
     let command = format!("{program} {}", arguments.join(" "));

@@ -43,6 +43,56 @@ impl Registration {
     }
 }
 
+/// A registration that is not in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub what: String,
+    /// The command that puts it right.
+    pub mends: String,
+    /// What that does: `mends it`, `ends the second`.
+    does: &'static str,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}; `{}` {}", self.what, self.mends, self.does)
+    }
+}
+
+/// Those that run what is gone, and those that are one too many.
+pub fn problems(found: &[Registration]) -> Vec<Problem> {
+    let enabled: Vec<_> = found.iter().filter(|it| it.enabled).collect();
+    let mut problems: Vec<Problem> = enabled
+        .iter()
+        .filter(|it| it.is_stale())
+        .map(|it| {
+            let program = it.program.as_deref().unwrap_or(Path::new("")).display();
+            let mends = match it.owner {
+                "brew services" => "brew services restart ccotel",
+                _ => "ccotel service install",
+            };
+            Problem {
+                what: format!("{} runs {program}, which is gone", it.file.display()),
+                mends: mends.to_owned(),
+                does: "mends it",
+            }
+        })
+        .collect();
+    let owners: Vec<_> = enabled.iter().filter(|it| it.program.is_some()).collect();
+    if let [first, others @ ..] = owners.as_slice() {
+        problems.extend(others.iter().map(|other| Problem {
+            what: format!(
+                "{} starts the agent, and so does {}",
+                first.file.display(),
+                other.file.display()
+            ),
+            mends: other.end(),
+            does: "ends the second",
+        }));
+    }
+    problems
+}
+
 /// All of them, a user's own first. `root` is `/`.
 pub fn all(home: &Path, config_home: &Path, root: &Path) -> Vec<Registration> {
     let mut found = systemd(config_home, root);

@@ -6,6 +6,7 @@ use super::core::Core;
 use super::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
 use super::inbox::Inbox;
 use super::row;
+use crate::record::own;
 
 const TICKS_PER_PAGE: u32 = 500;
 /// Decoded events are several times larger than their rows: few rows a page keep memory flat.
@@ -27,6 +28,7 @@ impl Core {
         for row in self.samples_rows(after_tick + 1, TICKS_PER_PAGE)? {
             let increments = row.entries.iter().filter(|entry| entry.after > entry.before);
             let increments = increments
+                .filter(|entry| !self.is_marks(entry.series))
                 .map(|entry| (i64::from(entry.series), entry.after - entry.before))
                 .collect();
             page.ticks.push(HistoryTick { row: row.row, time_ms: row.tick_ms, increments });
@@ -39,11 +41,18 @@ impl Core {
         Ok(page)
     }
 
+    /// What `ccotel doctor` sends is nobody's usage.
+    fn is_marks(&self, series: u32) -> bool {
+        let series = usize::try_from(series).ok().and_then(|id| self.fold.series.list().get(id));
+        series.is_some_and(|series| own::is_marks(&series.labels))
+    }
+
     fn history_series(&self, after: i64) -> Vec<HistorySeries> {
         let skip = usize::try_from(after + 1).unwrap_or(0);
         (0i64..)
             .zip(self.fold.series.list())
             .skip(skip)
+            .filter(|(_, series)| !own::is_marks(&series.labels))
             .map(|(id, series)| HistorySeries { id, labels: Arc::clone(&series.labels) })
             .collect()
     }

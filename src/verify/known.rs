@@ -1,6 +1,10 @@
-//! Versions of Claude Code whose telemetry is known to be wrong.
+//! Versions of Claude Code whose telemetry is known to be wrong: the one table, for `verify` and
+//! `doctor`.
 //!
-//! Noted 2026-11-24, from the issues of anthropics/claude-code and its changelog.
+//! From the issues of anthropics/claude-code and its changelog.
+
+/// When the table was last looked over.
+pub const NOTED: &str = "2026-11-24";
 
 /// What was wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,13 @@ pub fn fault(version: &str, entrypoint: Option<&str>, effect: Effect) -> Option<
     })
 }
 
+/// Everything that is known of a version, whatever the entrypoint; `None` if it is no version.
+pub fn faults(version: &str) -> Option<Vec<&'static Fault>> {
+    let version = parse(version)?;
+    let is_of = |fault: &&Fault| (fault.first..=fault.last).contains(&version);
+    Some(FAULTS.iter().filter(is_of).collect())
+}
+
 fn parse(version: &str) -> Option<[u32; 3]> {
     let mut parts = version.split(['.', '-', '+', ' ']).map(str::parse);
     let mut next = || parts.next()?.ok();
@@ -97,5 +108,7 @@ mod tests {
         assert!(!silent("", None) && !silent("new", None));
         assert!(fault("2.1.158", Some("cli"), Effect::WrongPrice).is_some());
         assert!(fault("2.1.214", None, Effect::CountedTwice).is_none());
+        assert_eq!(faults("2.1.252").unwrap().len(), 1);
+        assert!(faults("2.1.329").unwrap().is_empty() && faults("dev").is_none());
     }
 }

@@ -22,12 +22,17 @@ pub enum Program {
     Zsh,
     Fish,
     FishIndent,
+    Tmux,
     Shellcheck,
     Shfmt,
     Ruby,
     SystemdAnalyze,
     SystemdSocketActivate,
+    /// A systemd of one user's, as root, in namespaces of its own.
+    UserManager,
     CargoDeb,
+    CargoGenerateRpm,
+    Rpm,
     Lintian,
     /// A root file system of a test's own, as root: `unshare -m`, an overlay, and `dpkg`.
     CleanRoot,
@@ -52,6 +57,7 @@ impl Program {
             Self::Zsh => ("CCOTEL_TEST_ZSH", "zsh"),
             Self::Fish => ("CCOTEL_TEST_FISH", "fish"),
             Self::FishIndent => ("CCOTEL_TEST_FISH_INDENT", "fish_indent"),
+            Self::Tmux => ("CCOTEL_TEST_TMUX", "tmux"),
             Self::Shellcheck => ("CCOTEL_TEST_SHELLCHECK", "shellcheck"),
             Self::Shfmt => ("CCOTEL_TEST_SHFMT", "shfmt"),
             Self::Ruby => ("CCOTEL_TEST_RUBY", "ruby"),
@@ -59,7 +65,10 @@ impl Program {
             Self::SystemdSocketActivate => {
                 ("CCOTEL_TEST_SYSTEMD_SOCKET_ACTIVATE", "systemd-socket-activate")
             }
+            Self::UserManager => ("CCOTEL_TEST_SYSTEMCTL", "systemctl"),
             Self::CargoDeb => ("CCOTEL_TEST_CARGO_DEB", "cargo-deb"),
+            Self::CargoGenerateRpm => ("CCOTEL_TEST_CARGO_GENERATE_RPM", "cargo-generate-rpm"),
+            Self::Rpm => ("CCOTEL_TEST_RPM", "rpm"),
             Self::Lintian => ("CCOTEL_TEST_LINTIAN", "lintian"),
             Self::CleanRoot => ("CCOTEL_TEST_DPKG", "dpkg"),
             Self::Strace => ("CCOTEL_TEST_STRACE", "strace"),
@@ -72,6 +81,7 @@ impl Program {
             Self::MountNamespace => may_run(file, &["-rm", "true"]),
             Self::Strace => may_run(file, &["-f", "-qq", "-e", "inject=mkdir:error=EROFS", "true"]),
             Self::CleanRoot => may_overlay(),
+            Self::UserManager => may_manage(),
             _ => true,
         })
     }
@@ -96,6 +106,7 @@ impl Program {
         let (variable, program) = self.names();
         match self {
             Self::MountNamespace => "needs `unshare -rm`, which is not there or not allowed".into(),
+            Self::UserManager => "needs root, systemd and control groups in `unshare -m`".into(),
             Self::CleanRoot => "needs root, dpkg and overlay mounts in `unshare -m`".into(),
             Self::Strace => "needs `strace`, which is not there or not allowed".into(),
             _ => format!("needs `{program}` on PATH or in {variable}"),
@@ -112,6 +123,14 @@ fn may_overlay() -> bool {
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script]).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// Needs root, systemd, and control groups that may be made.
+fn may_manage() -> bool {
+    let script = "set -e; test -x /lib/systemd/systemd; mount -t cgroup2 cgroup2 /sys/fs/cgroup; \
+                  d=/sys/fs/cgroup/ccotel-test-probe-$$; mkdir \"$d\"; rmdir \"$d\"; \
+                  mkdir -p /run/systemd; mount -t tmpfs tmpfs /run/systemd";
+    may_run(Path::new("unshare"), &["-m", "sh", "-c", script])
 }
 
 /// Containers often forbid it.

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The deb, in a root of its own: this machine's, with everything that is written kept apart from it.
+# A package, in a root of its own: this machine's, with everything that is written kept apart from it.
 #
-#   unshare -mp --fork --kill-child bash in_a_clean_root.sh FIRST.deb NEXT.deb STAND_IN
+#   unshare -mp --fork --kill-child bash in_a_clean_root.sh FIRST NEXT STAND_IN
+#
+# FIRST and NEXT are both a deb or both an rpm.
 #
 # Installs, has an ordinary user set it up and type `claude` in each shell, upgrades, removes, and
 # purges; says what is left that should not be.
 set -euo pipefail
-first=$1 next=$2 stand_in=$3
+first=$1 next=$2 stand_in=$3 kind=${1##*.}
 
 step() { echo "== $*"; }
 fail() {
@@ -24,15 +26,27 @@ if [ "${IN_ROOT-}" != 1 ]; then
   mount -t proc proc "$work/root/proc"
   mount -t tmpfs -o mode=1777 tmpfs "$work/root/tmp"
   mkdir "$work/root/tmp/given" && mount --bind "$work/upper" "$work/root/mnt"
-  cp "$first" "$work/root/tmp/given/first.deb"
-  cp "$next" "$work/root/tmp/given/next.deb"
+  cp "$first" "$work/root/tmp/given/first.$kind"
+  cp "$next" "$work/root/tmp/given/next.$kind"
   cp "$stand_in" "$work/root/usr/local/bin/claude"
   chmod 755 "$work/root/usr/local/bin/claude" "$work/root/tmp/given"
   cp "$0" "$work/root/tmp/given/script"
   status=0
-  IN_ROOT=1 chroot "$work/root" bash /tmp/given/script /tmp/given/first.deb /tmp/given/next.deb - || status=$?
+  IN_ROOT=1 chroot "$work/root" bash /tmp/given/script "/tmp/given/first.$kind" "/tmp/given/next.$kind" - || status=$?
   umount -l "$work" && rmdir "$work"
   exit "$status"
+fi
+
+# An rpm's requirements are asked of a database that knows nothing of this machine: its libraries are
+# Debian's.
+if [ "$kind" = rpm ]; then
+  install_package() { rpm --dbpath /var/lib/rpm -U --nodeps "$1"; }
+  remove_package() { rpm --dbpath /var/lib/rpm -e ccotel; }
+  purge_package() { rpm --dbpath /var/lib/rpm -e ccotel; }
+else
+  install_package() { dpkg -i "$1"; }
+  remove_package() { dpkg -r ccotel; }
+  purge_package() { dpkg -P ccotel; }
 fi
 
 home=/home/ordinary
@@ -88,7 +102,7 @@ state_of_root >/tmp/root.before
 state_of_home >/tmp/home.before
 
 step "install"
-dpkg -i "$first" | tee /tmp/said
+install_package "$first" | tee /tmp/said
 grep -q 'ccotel setup' /tmp/said || fail "the line that names ccotel setup is missing"
 [ ! -e /etc/systemd/user/default.target.wants/ccotel-agent.service ] || fail "the unit is enabled"
 state_of_home | diff /tmp/home.before - || fail "a home was changed by the package"
@@ -100,33 +114,33 @@ every_shell_says counted
 requests 3
 
 step "upgrade"
-dpkg -i "$next" | tee /tmp/said
+install_package "$next" | tee /tmp/said
 ! grep -q 'ccotel setup' /tmp/said || fail "an upgrade has nothing to set up"
 every_shell_says counted
 requests 6
 
 step "remove, with everything of setup's in place"
-dpkg -r ccotel
+remove_package
 [ ! -e /usr/bin/ccotel ] || fail "the program is there"
 every_shell_says plain
 said=$(as_user "$home/.local/share/ccotel/shims/ccotel-wrap" echo through)
 [ "$said" = through ] || fail "the wrapper says: $said"
 
 step "back again, uninstall, remove: nothing left but data"
-dpkg -i "$next" >/dev/null
+install_package "$next" >/dev/null
 requests 6
 as_user ccotel uninstall
-dpkg -r ccotel >/dev/null
+remove_package >/dev/null
 state_of_home | grep -v -e '\./\.local' -e '\./\.config/ccotel' | diff <(grep -v '\./\.local' /tmp/home.before) - ||
   fail "the home is not as before"
 [ -e "$home/.local/share/ccotel/queue.db" ] || fail "the data are gone"
 every_shell_says plain
 
 step "purge: nothing left"
-dpkg -i "$next" >/dev/null
+install_package "$next" >/dev/null
 as_user ccotel uninstall --purge --yes
 state_of_home | diff /tmp/home.before - || fail "the home is not as before"
-dpkg -P ccotel >/dev/null
+purge_package >/dev/null
 state_of_root | diff /tmp/root.before - || fail "the package left something"
 ! pgrep -u ordinary || fail "a process is left"
 step "done"

@@ -14,6 +14,7 @@ mod real;
 mod service;
 mod sockets;
 mod stand_in;
+mod tmux;
 mod undo;
 mod wrapped;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         sockets::cases(),
         wrapped::cases(),
         real::cases(),
+        tmux::cases(),
         package::cases(),
     ];
     let trials = cases.into_iter().flatten().map(Case::into_trial).collect();

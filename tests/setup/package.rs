@@ -19,6 +19,17 @@ pub fn cases() -> Vec<Case> {
             &[Program::CargoDeb, Program::CleanRoot, Program::Zsh, Program::Fish],
             deb,
         ),
+        Case::new(
+            "package_rpm_from_installation_to_removal",
+            &[
+                Program::CargoGenerateRpm,
+                Program::Rpm,
+                Program::CleanRoot,
+                Program::Zsh,
+                Program::Fish,
+            ],
+            rpm,
+        ),
         Case::new("package_deb_is_clean", &[Program::CargoDeb, Program::Lintian], deb_is_clean),
     ]
 }
@@ -131,9 +142,29 @@ fn package(into: &Path, version: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// The same as an rpm.
+fn rpm_package(into: &Path, release: &str) -> Result<PathBuf> {
+    files()?;
+    let file = into.join(format!("ccotel-{release}.rpm"));
+    let mut command = Command::new(Program::CargoGenerateRpm.find().context("it was there")?);
+    command.current_dir(root()).args(["generate-rpm", "--profile", "dev"]);
+    // Quick to pack; what is in it is what matters.
+    command.args(["--payload-compress", "none", "--output"]).arg(&file);
+    succeeded(command.args(["--set-metadata", &format!("release = \"{release}\"")]))?;
+    Ok(file)
+}
+
 fn deb() -> Result<()> {
     let work = tempfile::tempdir()?;
-    let (first, next) = (package(work.path(), "0.1.0-1")?, package(work.path(), "0.1.0-2")?);
+    in_a_clean_root(&package(work.path(), "0.1.0-1")?, &package(work.path(), "0.1.0-2")?)
+}
+
+fn rpm() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    in_a_clean_root(&rpm_package(work.path(), "1")?, &rpm_package(work.path(), "2")?)
+}
+
+fn in_a_clean_root(first: &Path, next: &Path) -> Result<()> {
     let mut command = Command::new("unshare");
     command
         .args(["-mp", "--fork", "--kill-child", "bash"])

@@ -65,7 +65,7 @@ fn typed(shell: Program) -> Result<()> {
 }
 
 /// The directory of the real `claude` first.
-fn path_with_claude() -> Result<std::ffi::OsString> {
+pub fn path_with_claude() -> Result<std::ffi::OsString> {
     let claude: PathBuf = Program::Claude.find().context("it was there")?;
     let directory = claude.parent().context("a directory")?.to_path_buf();
     let path = std::env::var_os("PATH").unwrap_or_default();

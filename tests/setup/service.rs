@@ -1,6 +1,6 @@
 //! The service, as far as it goes without a service manager: files, commands, who owns the agent.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,6 +20,7 @@ pub fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("service_waits_for_the_agent_before_it", waits_for_the_agent_before_it),
         Case::new("service_units_are_valid", &[Program::SystemdAnalyze], units_are_valid),
+        Case::new("service_under_a_real_systemd", &[Program::UserManager], under_systemd),
     ];
     if cfg!(target_os = "linux") {
         cases.extend([
@@ -143,6 +144,20 @@ fn waits_for_the_agent_before_it() -> Result<()> {
     stopped?;
     ensure!(second? == own);
     ensure!(ended?.success(), "a clean end is not restarted");
+    Ok(())
+}
+
+fn under_systemd() -> Result<()> {
+    let home = Home::new()?;
+    let address = http::free_address()?;
+    let listen = format!("[agent]\nlisten = [\"{address}\"]\n");
+    home.write(".config/ccotel/config.toml", &listen)?;
+    let before = home.snapshot()?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/setup/under_systemd.sh");
+    let output = home.command("bash").arg(script).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    ensure!(output.status.success() && said.contains("== done"), "{said}");
+    ensure!(home.snapshot()? == before, "{:#?}", home.snapshot()?);
     Ok(())
 }
 

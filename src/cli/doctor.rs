@@ -1,0 +1,159 @@
+//! `ccotel doctor`: why no data arrives.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::report::look;
+use super::{say, say_wrapped, working_directory};
+use crate::doctor::check::{Check, Verdict, worst};
+use crate::doctor::{self, Step};
+use crate::exit::Exit;
+use crate::paths::Paths;
+
+/// Version of the document.
+const SCHEMA: u32 = 1;
+/// How often the progress line moves.
+const TICK: Duration = Duration::from_millis(120);
+/// Columns of a check's name.
+const NAME_COLUMNS: usize = 18;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel doctor                  every step, from `claude` to the backends and back
+  ccotel doctor --offline        only this machine: nothing is sent, no backend is asked
+  ccotel doctor --json | jq '.checks[] | select(.verdict == \"failed\")'
+
+Under each fault stands the command that mends it, or what only a person can do. A marked record is sent \
+through the agent to every destination and asked for there; it is no usage, and changes no total. \
+Exit code 1 when something failed, 0 with warnings alone.")]
+pub struct Args {
+    /// Send nothing, and ask no backend
+    #[arg(long)]
+    offline: bool,
+    /// Show details also of what is in order
+    #[arg(short, long, conflicts_with = "json")]
+    verbose: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Become this shell and say what `claude` is in it
+    #[arg(long, hide = true, value_name = "SHELL", exclusive = true)]
+    in_shell: Option<PathBuf>,
+}
+
+pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
+    if let Some(shell) = &args.in_shell {
+        return Ok(doctor::shell::become_shell(shell));
+    }
+    let paths = Paths::from_env()?;
+    let directory = working_directory()?;
+    let looks = Looks::new(no_color, args.verbose);
+    let bar = progress();
+    let mut heading = String::new();
+    let checks = doctor::examine(&paths, &directory, args.offline, &mut |step| match step {
+        Step::Looking(what) => bar.set_message(what.to_owned()),
+        Step::Found(_) if args.json => {}
+        Step::Found(check) => bar.suspend(|| {
+            let above = check.subject.as_deref().unwrap_or(check.group);
+            if above != heading {
+                let gap = if heading.is_empty() { "" } else { "\n" };
+                say(&format!("{gap}{}", looks.heading(above)));
+                above.clone_into(&mut heading);
+            }
+            say_wrapped(&looks.check(check));
+        }),
+    })?;
+    bar.finish_and_clear();
+    let worst = worst(&checks);
+    if args.json {
+        say(&json!({ "schema": SCHEMA, "verdict": worst, "checks": checks }).to_string());
+    } else {
+        say_wrapped(&format!("\n{}", looks.summary(&checks)));
+    }
+    Ok(if worst == Verdict::Failed { Exit::Failed } else { Exit::Done })
+}
+
+fn progress() -> ProgressBar {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(None, target);
+    let style = ProgressStyle::with_template("{spinner} looking at {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+/// How it is drawn.
+struct Looks {
+    colour: bool,
+    verbose: bool,
+}
+
+impl Looks {
+    fn new(no_color: bool, verbose: bool) -> Self {
+        Self { colour: look(no_color).colour, verbose }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    fn heading(&self, group: &str) -> String {
+        self.paint("1", group)
+    }
+
+    fn check(&self, check: &Check) -> String {
+        let (word, colour) = match check.verdict {
+            Verdict::Ok => ("ok  ", "32"),
+            Verdict::Warning => ("warn", "33"),
+            Verdict::Failed => ("FAIL", "1;31"),
+            Verdict::NotChecked => ("-   ", "2"),
+        };
+        let name = check.name.replace('_', " ");
+        let name = name.trim_start_matches("destination ");
+        let word = self.paint(colour, word);
+        let mut lines = vec![format!("  {word} {name:NAME_COLUMNS$} {}", check.why)];
+        let worth = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
+        let by_hand = check.by_hand.iter().filter(|_| worth || self.verbose);
+        lines.extend(by_hand.map(|words| format!("       {words}")));
+        let remedy = check.remedy.iter();
+        lines.extend(remedy.map(|command| format!("       $ {}", self.paint("36", command))));
+        if self.verbose || (worth && check.details.len() > 1) {
+            let details = check.details.iter();
+            lines.extend(details.map(|line| format!("         {}", self.paint("2", line))));
+        }
+        lines.join("\n")
+    }
+
+    fn summary(&self, checks: &[Check]) -> String {
+        let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+        let (failed, warnings) = (count(Verdict::Failed), count(Verdict::Warning));
+        let unchecked = count(Verdict::NotChecked);
+        let rest = match unchecked {
+            0 => String::new(),
+            number => format!(", {number} not checked"),
+        };
+        match (failed, warnings) {
+            (0, 0) => {
+                self.paint("32", &format!("All is well: {} checks{rest}.", count(Verdict::Ok)))
+            }
+            (0, _) => self.paint("33", &format!("Data arrives; warnings: {warnings}{rest}.")),
+            _ => {
+                let first = checks.iter().find(|check| check.is_failed());
+                let name = first.map_or(String::new(), |it| it.name.replace('_', " "));
+                let words = format!(
+                    "Failed: {failed}, warnings: {warnings}{rest}. Begin with the first one: {name}."
+                );
+                self.paint("1;31", &words)
+            }
+        }
+    }
+}

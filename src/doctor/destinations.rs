@@ -1,0 +1,317 @@
+//! The destinations: whether the address takes data, whose clock is wrong, what waits and why, and
+//! whether the mark has arrived.
+//!
+//! Everything is asked of all destinations at the same time, and each within a limit.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::address;
+use super::check::Check;
+use super::mark::Mark;
+use super::query::{self, Asked};
+use super::state;
+use crate::agent::control::{self, Answer, Request};
+use crate::agent::status::Status;
+use crate::config::Config;
+use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::deliver::DestinationStatus;
+use crate::deliver::client::Client;
+use crate::deliver::probe::{Found, Verdict, probe};
+use crate::deliver::status::State;
+use crate::paths::Paths;
+use crate::record::PrivacyLevel;
+use crate::store::handle::Since;
+
+/// Longest that one question to a backend may take.
+const ASK_WAIT: Duration = Duration::from_secs(8);
+/// Longest that the mark is waited for, at all destinations together.
+const ARRIVAL_WAIT: Duration = Duration::from_secs(20);
+/// One that is parked sends nothing, unless somebody has just said `ccotel retry`.
+const PARKED_WAIT: Duration = Duration::from_secs(2);
+/// Between two looks whether it has arrived.
+const ARRIVAL_PAUSE: Duration = Duration::from_millis(200);
+/// A `Date` header has whole seconds, and a request takes some time.
+const SKEW_SECONDS_MAX: i64 = 30;
+/// Backends refuse what is further ahead; so does the agent's own clock rule.
+const SKEW_SECONDS_FATAL: i64 = 300;
+
+/// A destination without anything but a place for its address.
+pub fn plain() -> DestinationConfig {
+    DestinationConfig {
+        name: String::new(),
+        kind: DestinationType::Otlp,
+        url: String::new(),
+        protocol: Protocol::Auto,
+        credentials: Credentials::None,
+        headers: Vec::new(),
+        tenant: None,
+        tls: Tls::default(),
+        privacy: PrivacyLevel::default(),
+        since: Since::Now,
+    }
+}
+
+/// One destination, and what is known of it so far.
+pub struct Looked {
+    pub config: DestinationConfig,
+    pub checks: Vec<Check>,
+    /// Data will not get through as it is: nothing more is asked.
+    closed: bool,
+}
+
+/// Everything but the mark.
+pub async fn look(paths: &Paths, config: &Config, status: Option<&Status>) -> Vec<Looked> {
+    let mut asking = JoinSet::new();
+    for (at, destination) in config.destinations.iter().cloned().enumerate() {
+        let paths = paths.clone();
+        let known = status.and_then(|status| of(status, &destination.name));
+        asking.spawn(async move { (at, look_at(&paths, destination, known).await) });
+    }
+    let mut all = asking.join_all().await;
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, looked)| looked).collect()
+}
+
+/// Nothing is asked of anybody.
+pub fn unasked(config: &Config, status: Option<&Status>) -> Vec<Check> {
+    let each = config.destinations.iter().flat_map(|destination| {
+        let known = status.and_then(|status| of(status, &destination.name));
+        let said = known.map_or_else(Vec::new, |known| state::checks(&known, &[]));
+        let asked = ["destination_address", "destination_record"]
+            .map(|name| Check::not_checked(name, "--offline: no backend is asked"));
+        let name = destination.name.as_str();
+        asked.into_iter().chain(said).map(move |check| check.of(name))
+    });
+    each.collect()
+}
+
+fn of(status: &Status, name: &str) -> Option<DestinationStatus> {
+    let found = status.destinations.iter().find(|it| it["name"] == name)?;
+    serde_json::from_value(found.clone()).ok()
+}
+
+async fn look_at(
+    paths: &Paths,
+    config: DestinationConfig,
+    known: Option<DestinationStatus>,
+) -> Looked {
+    let verdict = timeout(ASK_WAIT, probe(&config)).await.unwrap_or_else(|_| Verdict {
+        found: Found::Unknown,
+        words: format!("no answer within {} seconds", ASK_WAIT.as_secs()),
+    });
+    let mut checks = vec![address::check(paths, &config, &verdict, known.as_ref()).await];
+    let closed = verdict.found != Found::Reachable;
+    if !closed && let Ok(client) = Client::new(&config) {
+        if let Ok(Some(check)) = timeout(ASK_WAIT, clock(&client)).await {
+            checks.push(check);
+        }
+        if config.kind == DestinationType::Prometheus
+            && let Ok(Some(has)) = timeout(ASK_WAIT, query::out_of_order_window(&client)).await
+        {
+            checks.push(window(has));
+        }
+    }
+    let checks = checks.into_iter().map(|check| check.of(&config.name)).collect();
+    Looked { config, checks, closed }
+}
+
+/// How each is doing, after the mark: what it met on its way counts as well.
+pub fn states(paths: &Paths, looked: &Looked, status: Option<&Status>) -> Vec<Check> {
+    let Some(known) = status.and_then(|status| of(status, &looked.config.name)) else {
+        return vec![Check::not_checked("destination_state", "no agent says how it is doing")];
+    };
+    // Parked for what the address says already.
+    if looked.closed && known.state == State::Parked {
+        return Vec::new();
+    }
+    let kept = known.quarantine_kept > 0;
+    let refused = if kept { state::refused(paths, &known.name) } else { Vec::new() };
+    state::checks(&known, &refused).into_iter().map(|it| it.of(&known.name)).collect()
+}
+
+/// What any answer of the server says the time is.
+async fn clock(client: &Client) -> Option<Check> {
+    let before = Timestamp::now();
+    let mut url = client.url().clone();
+    url.set_path("/");
+    url.set_query(None);
+    let answer = client.get(url).await.ok()?;
+    let date = answer.header("date")?;
+    let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    let ours = before + Timestamp::now().duration_since(before) / 2;
+    let ahead = ours.as_second() - theirs.as_second();
+    Some(skew(ahead))
+}
+
+fn skew(ahead_seconds: i64) -> Check {
+    let name = "destination_clock";
+    let off = ahead_seconds.abs();
+    if off <= SKEW_SECONDS_MAX {
+        return Check::ok(name, "its clock and this machine's agree");
+    }
+    let which = if ahead_seconds > 0 { "ahead of" } else { "behind" };
+    let why = format!("this machine's clock is {off} s {which} the backend's");
+    let check = if off >= SKEW_SECONDS_FATAL {
+        Check::failed(
+            name,
+            format!("{why}: samples ahead of its time are refused, and late ones too"),
+        )
+    } else {
+        Check::warning(name, why)
+    };
+    let command = if cfg!(target_os = "macos") {
+        "sudo sntp -sS time.apple.com"
+    } else {
+        "sudo timedatectl set-ntp true"
+    };
+    check.by_hand(format!("set the clock that is wrong; here `{command}` has it set by itself"))
+}
+
+fn window(has: bool) -> Check {
+    let name = "destination_window";
+    if has {
+        return Check::ok(name, "it takes samples that are late, at their own time");
+    }
+    Check::warning(
+        name,
+        "it takes no late samples: what waited for more than an hour arrives as one step, with exact totals",
+    )
+    .by_hand(
+        "in its prometheus.yml: `storage: { tsdb: { out_of_order_time_window: 7d } }`, and reload it",
+    )
+}
+
+/// How far the mark came with one destination.
+struct Waiting {
+    config: DestinationConfig,
+    client: Client,
+    before: Option<DestinationStatus>,
+    /// Why its query interface is of no use.
+    closed: Option<String>,
+    last: String,
+}
+
+/// Waits until the mark is everywhere, or the time is up.
+pub async fn arrived(paths: &Paths, looked: &[Looked], before: &Status, mark: &Mark) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut waiting = Vec::new();
+    for one in looked {
+        let name = one.config.name.as_str();
+        if one.closed {
+            let why = "its address does not take data";
+            checks.push(Check::not_checked("destination_record", why).of(name));
+        } else if let Ok(client) = Client::new(&one.config) {
+            let before = of(before, name);
+            let config = one.config.clone();
+            waiting.push(Waiting { config, client, before, closed: None, last: String::new() });
+        }
+    }
+    let install = before.install_id.clone().unwrap_or_default();
+    let deadline = Instant::now() + ARRIVAL_WAIT;
+    while !waiting.is_empty() {
+        let over = Instant::now() >= deadline;
+        let status = status(paths);
+        let mut left = Vec::new();
+        for mut one in waiting {
+            match settled(&mut one, paths, &install, mark, status.as_ref(), over).await {
+                Some(check) => checks.push(check.of(&one.config.name)),
+                None => left.push(one),
+            }
+        }
+        waiting = left;
+        if !waiting.is_empty() {
+            tokio::time::sleep(ARRIVAL_PAUSE).await;
+        }
+    }
+    checks
+}
+
+/// What the agent says now.
+pub fn status(paths: &Paths) -> Option<Status> {
+    match control::ask(paths, Request::Status) {
+        Ok(Answer::Status { status }) => serde_json::from_value(status).ok(),
+        _ => None,
+    }
+}
+
+/// The verdict on one destination, if there is one yet, or has to be.
+async fn settled(
+    one: &mut Waiting,
+    paths: &Paths,
+    install: &str,
+    mark: &Mark,
+    status: Option<&Status>,
+    over: bool,
+) -> Option<Check> {
+    let name = "destination_record";
+    let now = status.and_then(|status| of(status, &one.config.name));
+    if one.closed.is_none() {
+        let asked = timeout(ASK_WAIT, query::ask(&one.client, &one.config, install, mark)).await;
+        match asked.unwrap_or_else(|_| Asked::Unanswered("no answer in time".to_owned())) {
+            Asked::Found => return Some(Check::ok(name, "the mark was sent, and queried back")),
+            Asked::Closed(why) => one.closed = Some(why),
+            Asked::Absent => "it is not there when asked for".clone_into(&mut one.last),
+            Asked::Unanswered(why) => one.last = why,
+        }
+    }
+    let now = now?;
+    let refused = one.before.as_ref().is_some_and(|before| now.quarantined > before.quarantined);
+    if refused {
+        return Some(state::refused_check(name, paths, &one.config));
+    }
+    let gone = is_past(&now, mark);
+    let since = Timestamp::now().duration_since(mark.sent);
+    let over = over || (now.state == State::Parked && since.unsigned_abs() > PARKED_WAIT);
+    match (&one.closed, gone) {
+        (Some(why), true) => {
+            return Some(Check::ok(name, format!("accepted, could not be queried back: {why}")));
+        }
+        _ if !over => return None,
+        _ => {}
+    }
+    let waits = now.backlog;
+    Some(match now.last_error {
+        Some(error) if now.state != State::Ok => {
+            Check::failed(name, format!("the mark waits: {error}"))
+                .remedy(super::remedy::ours(&format!("retry {}", one.config.name)))
+        }
+        _ if !gone => Check::warning(
+            name,
+            format!(
+                "the mark waits behind a backlog of {} records, the oldest for {} s",
+                waits.records, waits.oldest_seconds
+            ),
+        )
+        .by_hand("it drains by itself, oldest first; `ccotel status --watch` shows how fast"),
+        _ => Check::failed(name, format!("accepted, and not found: {}", one.last)).by_hand(
+            "whatever answers there takes data and does not keep it, or keeps it for somebody else: \
+             check the address, and the tenant",
+        ),
+    })
+}
+
+/// Nothing waits that is as old as the mark: so it has had its fate.
+fn is_past(now: &DestinationStatus, mark: &Mark) -> bool {
+    let since = Timestamp::now().duration_since(mark.sent).as_secs();
+    let oldest = i64::try_from(now.backlog.oldest_seconds).unwrap_or(i64::MAX);
+    now.backlog.records == 0 || oldest + 1 < since
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check::Verdict as Judged;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_a_little_off_is_no_failure() {
+        assert_eq!(skew(-20).verdict, Judged::Ok);
+        assert_eq!(skew(90).verdict, Judged::Warning);
+        let far = skew(-400);
+        assert_eq!(far.verdict, Judged::Failed);
+        assert!(far.why.contains("400 s behind the backend's"), "{}", far.why);
+    }
+}
