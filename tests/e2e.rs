@@ -11,6 +11,7 @@ mod e2e {
     pub mod kills;
     pub mod parts;
     pub mod questions;
+    pub mod scrape;
     pub mod sessions;
     pub mod settings;
     pub mod verify;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         e2e::everything::cases(),
         e2e::destinations::cases(),
         e2e::questions::cases(),
+        e2e::scrape::cases(),
         e2e::settings::cases(),
         e2e::kills::cases(),
         e2e::clock::cases(),

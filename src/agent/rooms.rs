@@ -111,6 +111,8 @@ impl Rooms {
         let token = Token::parse(&token)
             .context("the token file is damaged; remove it and run `ccotel agent restart`")?;
         let door = Door::new(Arc::clone(&recorder), opened.handle.clone(), Admission::new(token));
+        let door = door.with_series(opened.handle.values().await.map_or(0, |values| values.len()));
+        door.allow_hosts(&config.agent.allowed_hosts);
         let shown = Arc::clone(&deliver);
         let door = door.with_own_samples(Box::new(move || {
             let deliver = Arc::clone(&shown);
@@ -187,6 +189,7 @@ impl Rooms {
     /// A changed configuration, proven.
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
+        self.door.allow_hosts(&config.agent.allowed_hosts);
         self.deliver.apply(&config.destinations).await;
     }
 

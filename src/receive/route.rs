@@ -52,7 +52,7 @@ pub(super) async fn answer(door: &Door, peer: &Peer, request: Request<Incoming>)
             http_export(door, admitted, signal, &parts, &mut body).await
         }
         (Ok(Some(_)), Some(Endpoint::Metrics)) => match read_only(&parts) {
-            Ok(()) => exposition::page(door).await,
+            Ok(()) => exposition::page(door, &parts).await,
             Err(failure) => Err(failure),
         },
         (Ok(_), Some(Endpoint::Health)) => read_only(&parts).map(|()| text("ok\n")),
