@@ -149,7 +149,9 @@ impl Rooms {
         let spending = Arc::new(Spending::new(paths, &config.budgets, changes, now_ms));
         tokio::spawn(Arc::clone(&spending).watch(history_stop.clone()));
         let gateway = admission.gateway().cloned();
-        let mut door = Door::new(Arc::clone(&recorder), opened.handle.clone(), admission);
+        let mut door = Door::new(Arc::clone(&recorder), opened.handle.clone(), admission)
+            .with_series(opened.handle.values().await.map_or(0, |values| values.len()));
+        door.allow_hosts(&config.agent.allowed_hosts);
         if gateway.is_some() {
             door = door.with_limits(receive::gateway::LIMITS);
         }
@@ -229,6 +231,7 @@ impl Rooms {
     /// A changed configuration, proven.
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
+        self.door.allow_hosts(&config.agent.allowed_hosts);
         self.deliver.apply(&config.destinations).await;
         self.spending.apply(&config.budgets);
     }

@@ -187,6 +187,7 @@ impl Draft {
         let Shape {
             listen,
             accept,
+            allowed_hosts,
             max_disk_bytes,
             history_days,
             tags,
@@ -200,6 +201,7 @@ impl Draft {
         let agent = &mut config.agent;
         take(origins, file, "agent.listen", listen, &mut agent.listen);
         take(origins, file, "agent.accept", accept, &mut agent.accept);
+        take(origins, file, "agent.allowed_hosts", allowed_hosts, &mut agent.allowed_hosts);
         take(origins, file, "agent.max_disk", max_disk_bytes, &mut agent.max_disk_bytes);
         take(origins, file, "agent.history_days", history_days, &mut agent.history_days);
         take(origins, file, "privacy.level", level, &mut config.privacy.level);

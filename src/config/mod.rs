@@ -48,6 +48,8 @@ pub struct AgentConfig {
     /// Default 400.
     pub history_days: u32,
     pub accept: Accept,
+    /// More names that `Host` may have: a container reaches this machine as `host.docker.internal`.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// `[agent] accept`: whose records are kept.
@@ -79,6 +81,7 @@ impl Default for Config {
             max_disk_bytes: layers::DISK_BYTES_DEFAULT,
             history_days: layers::HISTORY_DAYS_DEFAULT,
             accept: Accept::default(),
+            allowed_hosts: Vec::new(),
         };
         Self {
             agent,

@@ -36,6 +36,7 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
     let mut entries = vec![
         entry(loaded, "agent.listen", json!(listen)),
         entry(loaded, "agent.accept", json!(accept)),
+        entry(loaded, "agent.allowed_hosts", json!(config.agent.allowed_hosts)),
         entry(loaded, "agent.max_disk", json!(size(config.agent.max_disk_bytes))),
         entry(loaded, "agent.history_days", json!(config.agent.history_days)),
         entry(loaded, "privacy.level", json!(privacy_word(config.privacy.level))),
