@@ -212,18 +212,19 @@ fn admit_sender(
     endpoint: Option<Endpoint>,
     peer: &Peer,
 ) -> Result<Admitted, Failure> {
-    let token = path_token.filter(|token| !token.is_empty()).or(bearer(&request.headers));
+    let path_token = path_token.filter(|token| !token.is_empty());
+    let mut tokens = path_token.into_iter().chain(bearer(&request.headers)).peekable();
     if endpoint == Some(Endpoint::Metrics) {
-        if !token.is_some_and(|token| gateway.may_read_metrics(token)) {
+        if !tokens.any(|token| gateway.may_read_metrics(token)) {
             return Err(Failure::NoReader);
         }
         peer.set_admitted();
         return Ok(Admitted { sender: None });
     }
-    let sender = match (token, peer.shown()) {
-        (Some(token), _) => gateway.by_token(token),
-        (None, Some(shown)) => gateway.by_certificate(shown),
-        (None, None) => None,
+    let sender = match tokens.peek() {
+        // A path may begin with something else, where a proxy passes on all of it.
+        Some(_) => tokens.find_map(|token| gateway.by_token(token)),
+        None => peer.shown().and_then(|shown| gateway.by_certificate(shown)),
     };
     let sender = sender.ok_or(Failure::UnknownSender)?;
     peer.join(&sender)?;
