@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::destination::{Credentials, DestinationConfig};
+use super::destination::{Credentials, DestinationConfig, DestinationType};
 use super::limits::{LIMITS, Limit};
 use super::shape::privacy_word;
 use super::{Accept, Loaded};
@@ -117,6 +117,9 @@ fn destination_entries(loaded: &Loaded, destination: &DestinationConfig) -> Vec<
     }
     if let Some(tenant) = &destination.tenant {
         values.push(("tenant", json!(tenant)));
+    }
+    if destination.kind == DestinationType::Otlp {
+        values.push(("signals", json!(destination.signals.names())));
     }
     let tls = &destination.tls;
     let files = [("ca", &tls.ca), ("cert", &tls.cert), ("key", &tls.key)];
