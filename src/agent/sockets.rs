@@ -92,8 +92,13 @@ pub fn bind_otlp(
     let mut last_error = None;
     for &address in configured.iter().take(SOCKETS_MAX) {
         let wanted = kept.get(&address).copied();
+        // Of port 0 the kernel has chosen one already.
+        let any_port = ports == Ports::AsConfigured && address.port() == 0;
         let is_it = |socket: &TcpListener| {
-            socket.local_addr().is_ok_and(|actual| Some(actual) == wanted || actual == address)
+            socket.local_addr().is_ok_and(|actual| {
+                let same = Some(actual) == wanted || actual == address;
+                same || (any_port && actual.ip() == address.ip())
+            })
         };
         let socket = match inherited.iter().position(is_it) {
             Some(index) => inherited.remove(index),

@@ -17,7 +17,9 @@ use super::state;
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::status::Status;
 use crate::config::Config;
-use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use crate::deliver::DestinationStatus;
 use crate::deliver::client::Client;
 use crate::deliver::probe::{Found, Verdict, probe};
@@ -50,6 +52,7 @@ pub fn plain() -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::default(),
         since: Since::Now,
     }

@@ -22,7 +22,7 @@
 //!
 //! No answer ever carries a CORS header.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use http::request::Parts;
@@ -83,7 +83,7 @@ impl Token {
 #[derive(Clone)]
 pub struct Admission {
     token: Token,
-    hosts: Vec<String>,
+    hosts: Arc<RwLock<Vec<String>>>,
     same_user: bool,
     gateway: Option<Arc<Gateway>>,
 }
@@ -103,7 +103,7 @@ impl Admitted {
 impl Admission {
     /// The token, or a socket of our own user where the system can tell.
     pub fn new(token: Token) -> Self {
-        Self { token, hosts: Vec::new(), same_user: true, gateway: None }
+        Self { token, hosts: Arc::default(), same_user: true, gateway: None }
     }
 
     /// Only the senders that `gateway` knows, from anywhere.
@@ -117,11 +117,9 @@ impl Admission {
         self.gateway.as_ref()
     }
 
-    /// More names that `Host` may have, without a port.
-    #[must_use]
-    pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
-        self.hosts.extend(hosts);
-        self
+    /// More names that `Host` may have, without a port; those that were allowed before no longer are.
+    pub fn allow_hosts(&self, hosts: &[String]) {
+        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts.to_vec();
     }
 
     /// Only the token counts, even from our own user.
@@ -195,8 +193,14 @@ impl Admission {
         let Some(port) = host.strip_prefix(name) else { return false };
         let digits = port.strip_prefix(':').unwrap_or_default();
         (port.is_empty() || digits.parse::<u16>().is_ok())
-            && (HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known))
-                || self.hosts.iter().any(|known| name.eq_ignore_ascii_case(known)))
+            && (HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known)) || self.allows(name))
+    }
+}
+
+impl Admission {
+    fn allows(&self, name: &str) -> bool {
+        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 }
 
@@ -208,18 +212,19 @@ fn admit_sender(
     endpoint: Option<Endpoint>,
     peer: &Peer,
 ) -> Result<Admitted, Failure> {
-    let token = path_token.filter(|token| !token.is_empty()).or(bearer(&request.headers));
+    let path_token = path_token.filter(|token| !token.is_empty());
+    let mut tokens = path_token.into_iter().chain(bearer(&request.headers)).peekable();
     if endpoint == Some(Endpoint::Metrics) {
-        if !token.is_some_and(|token| gateway.may_read_metrics(token)) {
+        if !tokens.any(|token| gateway.may_read_metrics(token)) {
             return Err(Failure::NoReader);
         }
         peer.set_admitted();
         return Ok(Admitted { sender: None });
     }
-    let sender = match (token, peer.shown()) {
-        (Some(token), _) => gateway.by_token(token),
-        (None, Some(shown)) => gateway.by_certificate(shown),
-        (None, None) => None,
+    let sender = match tokens.peek() {
+        // A path may begin with something else, where a proxy passes on all of it.
+        Some(_) => tokens.find_map(|token| gateway.by_token(token)),
+        None => peer.shown().and_then(|shown| gateway.by_certificate(shown)),
     };
     let sender = sender.ok_or(Failure::UnknownSender)?;
     peer.join(&sender)?;
@@ -257,7 +262,8 @@ mod tests {
     #[test]
     fn hosts_are_compared_by_name_without_the_port() {
         let token = Token::parse("0123456789abcdef").unwrap();
-        let admission = Admission::new(token).with_hosts(["devbox.internal".to_owned()]);
+        let admission = Admission::new(token);
+        admission.allow_hosts(&["devbox.internal".to_owned()]);
         for host in ["127.0.0.1", "localhost:14318", "LOCALHOST", "[::1]:1", "devbox.internal:80"] {
             assert!(admission.knows_host(host), "{host}");
         }

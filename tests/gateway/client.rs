@@ -171,6 +171,10 @@ impl Client {
         loop {
             match self.send(body).await {
                 Answer::Success => return Ok(()),
+                // The holder keeps the socket, whatever becomes of its worker.
+                Answer::Broken(words) if words.contains("ConnectionRefused") => {
+                    anyhow::bail!("nobody listened: {words}")
+                }
                 Answer::Broken(_) | Answer::Refused(429 | 502 | 503 | 504, _) => {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         Case::new("a_renewed_certificate_needs_no_restart", &[], renewed),
         Case::new("a_secret_that_kubernetes_replaces_is_seen", &[], kubernetes),
         Case::new("a_token_is_made_and_changed_by_hand", &[], by_hand),
+        Case::new("agent_restart_replaces_it_under_open_connections", &[], replaced),
         Case::new("sigterm_drains_and_the_next_one_goes_on_as_the_same_install", &[], restarted),
     ]
 }
@@ -180,6 +181,28 @@ fn restarted() -> Result<()> {
     ensure!(gateway.status()?["install_id"] == install, "{}", gateway.status()?);
     ensure!(send(&gateway, 1)? == Answer::Success, "the same bytes, which count once");
     ensure!(send(&gateway, 3)? == Answer::Success);
+    ensure!(gateway.report()?[0].1 == 3.0 * STEP_USD, "{:?}", gateway.report()?);
+    Ok(())
+}
+
+/// The next holder takes the sockets over by `exec`, as an upgrade in its place does.
+fn replaced() -> Result<()> {
+    let gateway = Gateway::start(&["ci-shop"], "")?;
+    let work = Work::new();
+    let before = gateway.status()?;
+    run(async {
+        let auth = Auth::Bearer(token_of("ci-shop"));
+        let spec = Spec::new(gateway.address, gateway.authority.pem(), auth);
+        let open = spec.client()?;
+        open.send_until_acknowledged(&work.metrics(1)).await?;
+        gateway.sandbox.run(&["agent", "restart"])?;
+        open.send_until_acknowledged(&work.metrics(2)).await?;
+        spec.client()?.send_until_acknowledged(&work.metrics(3)).await
+    })?;
+    let after = gateway.status()?;
+    ensure!(after["pid"] == before["pid"] && after["started"] != before["started"], "{after}");
+    ensure!(after["addresses"] == before["addresses"], "{after}");
+    ensure!(after["gateway"]["senders"][0]["name"] == "ci-shop", "{after}");
     ensure!(gateway.report()?[0].1 == 3.0 * STEP_USD, "{:?}", gateway.report()?);
     Ok(())
 }

@@ -28,6 +28,11 @@ pub fn of_trouble(trouble: &Trouble, counts: &Counts, at_gateway: bool) -> Warni
             let remedy = "if this was Claude Code, update ccotel; other programs belong elsewhere";
             (counts.malformed, remedy)
         }
+        Kind::Refused if at_gateway => {
+            let remedy = "senders try again for some seconds; see that the disk has room, and whether one \
+                          sender sends too much";
+            (counts.refused, remedy)
+        }
         Kind::Refused => {
             let remedy = "Claude Code tries again for some seconds; see that the disk has room";
             (counts.refused, remedy)
