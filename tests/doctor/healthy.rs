@@ -167,8 +167,15 @@ fn boards(prometheus: &Prometheus) -> BTreeMap<String, Answered> {
     let panels = boards.iter().flat_map(dashboards::Board::asking);
     let exprs = panels.flat_map(dashboards::targets).map(|target| dashboards::text(target, "expr"));
     let of_metrics = exprs.filter(|it| it.contains("claude_code_") && !it.contains("|="));
-    let queries = of_metrics.map(|expr| range.fill(expr, "none"));
+    // Everything is chosen.
+    let all = |expr: &str| {
+        ["team", "project", "user", "model", "install", "destination"]
+            .iter()
+            .fold(expr.to_owned(), |expr, name| expr.replace(&format!("${{{name}:regex}}"), ".*"))
+    };
+    let queries = of_metrics.map(|expr| all(&range.fill(expr, "none")));
     let mut asked: Vec<String> = queries.filter(|it| !it.contains("service_name")).collect();
+    assert!(asked.iter().all(|query| !query.contains('$')), "{asked:#?}");
     asked.extend([recipe.to_owned(), "count({__name__=~\"claude_code_.*\"})".to_owned()]);
     let answered = |query: String| {
         let rows = prometheus.query(&query).unwrap();
@@ -323,6 +330,8 @@ fn wrong_use() {
         (&["doctor", "--json", "--verbose"], "--verbose"),
         (&["config", "set", "agent.colour", "red"], "there is no value named agent.colour"),
         (&["config", "set", "agent.max_disk", "lots"], "nothing was changed"),
+        (&["config", "set", "agent.history_days", "many"], "nothing was changed"),
+        (&["config", "set", "tags.model", "c"], "nothing was changed"),
         (&["config", "set", "agent.max_disk", "1 GiB", "2 GiB"], "takes one value"),
         (&["config", "set", "agent.listen", "0.0.0.0:1"], "nothing was changed"),
     ] {
@@ -352,9 +361,10 @@ fn config_set() {
     place.ccotel(&["config", "set", "agent.listen", "127.0.0.1:5", "127.0.0.1:6"]);
     place.ccotel(&["config", "set", "agent.history_days", "7"]);
     place.ccotel(&["config", "set", "tags.team", "platform"]);
+    place.ccotel(&["config", "set", "budget.daily_usd", "12.5"]);
     let text = std::fs::read_to_string(place.house.path("config/config.toml")).unwrap();
     let wanted = "# mine\n[agent]\nmax_disk = \"1 GiB\" # small\n\
                   listen = [\"127.0.0.1:5\", \"127.0.0.1:6\"]\nhistory_days = 7\n\n\
-                  [tags]\nteam = \"platform\"\n";
+                  [tags]\nteam = \"platform\"\n\n[budget]\ndaily_usd = 12.5\n";
     assert_eq!(text, wanted);
 }
