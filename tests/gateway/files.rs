@@ -124,7 +124,7 @@ fn by_hand() -> Result<()> {
         lines.contains("OTEL_EXPORTER_OTLP_ENDPOINT=https://ccotel.example.com:4318\n"),
         "{lines}"
     );
-    let token = lines.split("Bearer ").nth(1).and_then(|rest| rest.split('\'').next());
+    let token = lines.split("Bearer%20").nth(1).and_then(|rest| rest.lines().next());
     let token = token.unwrap_or_default().to_owned();
     ensure!(token.len() == 32, "{lines}");
     let kept = fs::read_to_string(gateway.sandbox.config_dir().join("tokens/ci-shop"))?;
