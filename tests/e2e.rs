@@ -7,9 +7,11 @@ mod e2e {
     pub mod clock;
     pub mod destinations;
     pub mod disk;
+    pub mod everything;
     pub mod kills;
     pub mod parts;
     pub mod questions;
+    pub mod scrape;
     pub mod sessions;
     pub mod settings;
     pub mod verify;
@@ -36,8 +38,10 @@ fn main() -> ExitCode {
     let cases = [
         e2e::parts::cases(),
         e2e::sessions::cases(),
+        e2e::everything::cases(),
         e2e::destinations::cases(),
         e2e::questions::cases(),
+        e2e::scrape::cases(),
         e2e::settings::cases(),
         e2e::kills::cases(),
         e2e::clock::cases(),

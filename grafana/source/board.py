@@ -4,6 +4,8 @@ Datasources are variables, so a board works where Grafana provisions it from a f
 hand `__inputs` asks for them, and puts the answer where the variable begins.
 """
 
+from .queries import COST as SERIES, OWNER, chosen
+
 WIDTH = 24
 TAG = "claude-code"
 
@@ -12,7 +14,6 @@ INPUTS = {
     "loki": ("DS_LOKI", "loki", "Loki"),
     "victorialogs": ("DS_VICTORIALOGS", "victoriametrics-logs-datasource", "VictoriaLogs"),
 }
-SERIES = "claude_code_cost_usage_USD_total"
 
 
 class Board:
@@ -92,11 +93,11 @@ def datasource(key):
 
 VARIABLES = {
     "team": ("Team", f'label_values({SERIES}, team)'),
-    "project": ("Project", f'label_values({SERIES}{{team=~"$team"}}, project)'),
-    "user": ("User", f'label_values({SERIES}{{team=~"$team", project=~"$project"}}, user_email)'),
-    "model": ("Model", f'label_values({SERIES}{{team=~"$team", project=~"$project"}}, model)'),
+    "project": ("Project", f"label_values({SERIES}{{{OWNER[0]}}}, project)"),
+    "user": ("User", f"label_values({SERIES}{{{', '.join(OWNER)}}}, user_email)"),
+    "model": ("Model", f"label_values({SERIES}{{{', '.join(OWNER)}}}, model)"),
     "install": ("Install", "label_values(ccotel_build_info, instance)"),
-    "destination": ("Destination", 'label_values(ccotel_destination_backlog_records{instance=~"$install"}, destination)'),
+    "destination": ("Destination", f"label_values(ccotel_destination_backlog_records{{{chosen('instance', 'install')}}}, destination)"),
 }
 
 

@@ -14,7 +14,17 @@ the one that is still growing.
 Events. One request, prompt, tool call or session each: counted from events, never from counters.
 Loki has attributes as structured metadata (`event_name`), VictoriaLogs as fields (`event.name`).
 A filter on a label that is absent takes it for empty, so `.*`, which All stands for, matches.
+
+Variables. What is chosen may have quotes, backslashes, dots or a plus in it. Each datasource of Grafana
+escapes `$team` in a way of its own, Prometheus' and Loki's without quotes; so it is always Grafana's own
+`:regex`, in a raw string, which takes everything but a backtick.
 """
+
+
+def chosen(label, variable):
+    """A matcher of PromQL and LogQL, and of a stream in LogsQL."""
+    return f"{label}=~`${{{variable}:regex}}`"
+
 
 COST = "claude_code_cost_usage_USD_total"
 TOKENS = "claude_code_token_usage_tokens_total"
@@ -26,7 +36,9 @@ DECISIONS = "claude_code_code_edit_tool_decision_total"
 ACTIVE = "claude_code_active_time_seconds_total"
 
 # What a series is filtered by. Only cost and tokens have a model.
-OF_EVERYTHING = ['team=~"$team"', 'project=~"$project"', 'user_email=~"$user"']
+OWNER = [chosen("team", "team"), chosen("project", "project")]
+USER, MODEL = chosen("user_email", "user"), chosen("model", "model")
+OF_EVERYTHING = [*OWNER, USER]
 WITH_MODEL = {COST, TOKENS}
 
 # What tokens of each type cost relative to plain input, for all of Anthropic's models.
@@ -34,7 +46,7 @@ WEIGHTS = {"input": 1, "output": 5, "cacheCreation": 1.25, "cacheRead": 0.1}
 
 
 def series(metric, *matchers):
-    model = ['model=~"$model"'] if metric in WITH_MODEL else []
+    model = [MODEL] if metric in WITH_MODEL else []
     return f"{metric}{{{', '.join([*OF_EVERYTHING, *model, *matchers])}}}"
 
 
@@ -88,6 +100,11 @@ def cost_of(kind, window="$__range"):
     return f"sum({total(COST, by='model', window=window)} * ({part}) / ({whole} > 0))"
 
 
+def has_model(event):
+    """Requests, failed or not, have one; prompts and tools have none."""
+    return all(name.startswith("api_") for name in ([event] if isinstance(event, str) else event))
+
+
 class Events:
     """Questions to events; what differs between the two languages is below."""
 
@@ -103,13 +120,17 @@ class LogQL(Events):
 
     def where(self, event, **more):
         names = f'event_name="{event}"' if isinstance(event, str) else f'event_name=~"{"|".join(event)}"'
-        model = isinstance(event, str) and event.startswith("api_")
-        filters = [names, 'user_email=~"$user"'] + (['model=~"$model"'] if model else [])
+        filters = [names, USER] + ([MODEL] if has_model(event) else [])
         has = more.pop("has", None)
         filters += [f'{has}!=""'] if has else []
         filters += [f'{name}="{value}"' for name, value in more.items()]
-        stream = '{service_name=~"claude-code.*", team=~"$team", project=~"$project"}'
-        return " | ".join([stream, *filters])
+        return " | ".join([self.streams(), *filters])
+
+    def streams(self):
+        return f'{{service_name=~"claude-code.*", {", ".join(OWNER)}}}'
+
+    def everything(self):
+        return f"{self.streams()} | {USER}"
 
     def window(self, when):
         return "[$__range]" if when == "total" else "[$__auto] offset -$__auto"
@@ -173,13 +194,11 @@ class LogQL(Events):
     def limited(self, query, top):
         return f"topk({top}, {query})" if top else query
 
-    def lines(self, events, template, session=""):
-        """Log lines; `template` is (event, Go text, LogsQL text) of each event."""
-        stream = '{service_name=~"claude-code.*", team=~"$team", project=~"$project"} | user_email=~"$user"'
+    def lines(self, events, template):
+        """Log lines; `template` is (event, Go text) of each event."""
+        stream = self.everything()
         if events:
             stream += f' | event_name=~"{"|".join(events)}"'
-        if session:
-            stream += f' | session_id="{session}"'
         cases = "{{else if ".join(
             f'eq .event_name "{event}"}}}}{text}' for event, text in template
         )
@@ -190,7 +209,7 @@ class LogQL(Events):
 
     def of_session(self, query):
         """The same question of the chosen session alone."""
-        return query.replace(' | user_email=~"$user"', ' | session_id="$session"').replace(' | model=~"$model"', "")
+        return query.replace(f" | {USER}", ' | session_id="$session"').replace(f" | {MODEL}", "")
 
 
 TOKEN_FIELDS = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"]
@@ -203,6 +222,14 @@ DOTTED = {
 }
 
 
+def chosen_field(field, variable):
+    """Of a field in LogsQL, which looks for a part of it unless it is told where it begins and ends."""
+    return f"{field}:~`^(${{{variable}:regex}})$`"
+
+
+FIELD_USER, FIELD_MODEL = chosen_field("user.email", "user"), chosen_field("model", "model")
+
+
 class LogsQL(Events):
     datasource = {"type": "victoriametrics-logs-datasource", "uid": "${victorialogs}"}
     folder = "-victorialogs"
@@ -210,16 +237,14 @@ class LogsQL(Events):
 
     def where(self, event, **more):
         names = f'event.name:="{event}"' if isinstance(event, str) else f'event.name:in({", ".join(event)})'
-        model = isinstance(event, str) and event.startswith("api_")
-        filters = [self.stream(), names] + (["model:~`${model:regex}`"] if model else [])
+        filters = [self.stream(), names] + ([FIELD_MODEL] if has_model(event) else [])
         has = more.pop("has", None)
         filters += [f"{self.field(has)}:*"] if has else []
         filters += [f'{self.field(name)}:="{value}"' for name, value in more.items()]
         return " ".join(filters)
 
     def stream(self):
-        stream = '{service.name=~"claude-code.*", team=~`${team:regex}`, project=~`${project:regex}`}'
-        return stream + " user.email:~`${user:regex}`"
+        return f'{{service.name=~"claude-code.*", {", ".join(OWNER)}}} {FIELD_USER}'
 
     def field(self, name):
         return DOTTED.get(name, name)
@@ -262,10 +287,10 @@ class LogsQL(Events):
         return self.stats(where, "", every, f" | math ({value}) / sessions as value | fields value")
 
     def cost_per_session(self, when):
-        return self.per_session("sum(cost_usd) as cost", "cost")
+        return self.per_session(f"sum(cost_usd) if ({FIELD_MODEL}) as cost", "cost")
 
     def tokens_per_session(self, when):
-        sums = ", ".join(f"sum({field}) as {field}" for field in TOKEN_FIELDS)
+        sums = ", ".join(f"sum({field}) if ({FIELD_MODEL}) as {field}" for field in TOKEN_FIELDS)
         return self.per_session(sums, " + ".join(TOKEN_FIELDS))
 
     def session_seconds(self, when):
@@ -273,11 +298,14 @@ class LogsQL(Events):
         each = self.stats(where, "session_id", "min(_time) as first, max(_time) as last")
         return f"{each} | math (last - first) / 1000000000 as seconds | stats avg(seconds) as value"
 
+    def counted(self, event):
+        return f'event.name:="{event}"' + (f" {FIELD_MODEL}" if has_model(event) else "")
+
     def session_list(self, measures, top):
         """One query for all columns: its rows come as fields of log lines."""
-        counts = ", ".join(f'count() if (event.name:="{event}") as {name}' for name, event in measures.items() if event)
+        counts = ", ".join(f"count() if ({self.counted(event)}) as {name}" for name, event in measures.items() if event)
         where = self.where(event=[event for event in measures.values() if event])
-        each = self.stats(where, "session_id, project", f"min(_time) as Started, sum(cost_usd) as Cost, {counts}")
+        each = self.stats(where, "session_id, project", f"min(_time) as Started, sum(cost_usd) if ({FIELD_MODEL}) as Cost, {counts}")
         kept = ", ".join(["session.id", "project", *measures])
         return [f"{each} | sort by (Cost desc) limit {top} | fields {kept}"], [
             {"id": "extractFields", "options": {"source": "labels", "format": "json", "replace": False, "keepTime": False}},
@@ -289,17 +317,15 @@ class LogsQL(Events):
         bounds = f"{field}:>={low}" + (f" {field}:<{high}" if high else "")
         return f"{self.where(**where)} {bounds} | stats count() as value"
 
-    def lines(self, events, template, session=""):
+    def lines(self, events, template):
         filters = [self.stream()]
         if events:
             filters.append(f'event.name:in({", ".join(events)})')
-        if session:
-            filters.append(f'session.id:="{session}"')
         texts = [f'format if (event.name:="{event}") "{logsql_text(text)}" as _msg' for event, text in template]
         return " | ".join([" ".join(filters), *texts])
 
     def of_session(self, query):
-        return query.replace(" user.email:~`${user:regex}`", ' session.id:="$session"').replace(" model:~`${model:regex}`", "")
+        return query.replace(f" {FIELD_USER}", ' session.id:="$session"').replace(f" {FIELD_MODEL}", "")
 
 
 def logsql_text(text):

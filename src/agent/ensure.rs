@@ -140,6 +140,11 @@ pub fn running(paths: &Paths) -> Result<Option<Identity>, EnsureError> {
     Ok(Some(identity))
 }
 
+/// Whether an agent lives, or is being started, whatever is known of it.
+pub fn is_held(paths: &Paths) -> Result<bool, EnsureError> {
+    Ok(lock::is_held(&paths.agent_lock())?)
+}
+
 fn endpoint(paths: &Paths, identity: &Identity) -> Result<Endpoint, EnsureError> {
     if identity.gateway {
         return Err(EnsureError::Gateway);

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
 use super::status::{GatewayStatus, RecordCounts, RequestCounts, SessionCounts, Warning};
+use crate::budget::Standing;
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
@@ -25,15 +26,18 @@ use crate::receive::{self, Admission, Door, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
+use crate::statusline::limits::Limits;
 use crate::store::handle::{StoreStats, TurnedAway};
 use crate::store::{self, Clock};
 use crate::tags::git;
 use own_samples::samples;
+use spending::Spending;
 use warnings::{of_trouble, unknown, warning};
 
 mod own_samples;
 pub mod quarantine;
 mod senders;
+mod spending;
 mod warnings;
 
 /// How long a request to a backend may take to end when the agent does.
@@ -50,6 +54,8 @@ pub struct Facts {
     pub install_id: String,
     pub series: u64,
     pub gateway: Option<GatewayStatus>,
+    pub budgets: Vec<Standing>,
+    pub rate_limits: Limits,
     pub warnings: Vec<Warning>,
 }
 
@@ -77,6 +83,7 @@ pub struct Rooms {
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    spending: Arc<Spending>,
     renewed: Arc<tokio::sync::Notify>,
 }
 
@@ -128,20 +135,34 @@ impl Rooms {
             Recorder::new(settings(config, opened.install_key)).with_git_facts(git_facts);
         let recorder = Arc::new(recorder);
         let install_id = Arc::clone(&opened.install_id);
+        let now_ms = Arc::clone(&clocks.deliver);
         let deliver = Manager::with_clock(opened.handle.clone(), install_id, clocks.deliver);
         let deliver = Arc::new(deliver);
+        let history_stop = CancellationToken::new();
+        let history = history::spawn(
+            opened.handle.clone(),
+            paths.history_db(),
+            history_stop.clone(),
+            config.agent.history_days,
+        );
+        let changes = history.changes();
+        let spending = Arc::new(Spending::new(paths, &config.budgets, changes, now_ms));
+        tokio::spawn(Arc::clone(&spending).watch(history_stop.clone()));
         let gateway = admission.gateway().cloned();
-        let mut door = Door::new(Arc::clone(&recorder), opened.handle.clone(), admission);
+        let mut door = Door::new(Arc::clone(&recorder), opened.handle.clone(), admission)
+            .with_series(opened.handle.values().await.map_or(0, |values| values.len()));
+        door.allow_hosts(&config.agent.allowed_hosts);
         if gateway.is_some() {
             door = door.with_limits(receive::gateway::LIMITS);
         }
-        let (shown, senders) = (Arc::clone(&deliver), gateway.clone());
+        let shown = (Arc::clone(&deliver), Arc::clone(&spending), gateway.clone());
         let door = door.with_own_samples(Box::new(move || {
-            let (deliver, senders) = (Arc::clone(&shown), senders.clone());
+            let (deliver, spending, senders) = shown.clone();
             Box::pin(async move {
-                let mut samples = samples(&deliver.statuses().await);
-                samples.extend(senders.iter().flat_map(|gateway| senders::samples(gateway)));
-                samples
+                let mut all = samples(&deliver.statuses().await);
+                all.extend(spending::samples(&spending.standings().await, &spending.limits()));
+                all.extend(senders.iter().flat_map(|gateway| senders::samples(gateway)));
+                all
             })
         }));
         let door = Arc::new(door);
@@ -158,13 +179,6 @@ impl Rooms {
                 samples.into_iter().map(value).collect()
             })
         }));
-        let history_stop = CancellationToken::new();
-        let history = history::spawn(
-            opened.handle.clone(),
-            paths.history_db(),
-            history_stop.clone(),
-            config.agent.history_days,
-        );
         let rooms = Self {
             store: opened.handle,
             install_id: opened.install_id,
@@ -175,6 +189,7 @@ impl Rooms {
             deliver,
             history,
             history_stop,
+            spending,
             renewed: opened.renewed,
         };
         if destinations_known {
@@ -216,7 +231,14 @@ impl Rooms {
     /// A changed configuration, proven.
     pub async fn apply(&self, config: &Config) {
         self.recorder.reload(settings(config, self.install_key));
+        self.door.allow_hosts(&config.agent.allowed_hosts);
         self.deliver.apply(&config.destinations).await;
+        self.spending.apply(&config.budgets);
+    }
+
+    /// The limits of a subscription, as a status line was told them.
+    pub fn hear(&self, limits: &Limits) {
+        self.spending.hear(limits);
     }
 
     /// For an import: with it, ids at `minimal` are the same there as in events.
@@ -274,6 +296,8 @@ impl Rooms {
             install_id: self.install_id.to_string(),
             series: stats.series,
             gateway: gateway.as_ref().map(senders::status),
+            budgets: self.spending.standings().await.to_vec(),
+            rate_limits: self.spending.limits(),
             warnings,
         }
     }
@@ -291,6 +315,7 @@ impl Rooms {
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> page::Sources {
         let history = self.history.clone();
+        let spending = Arc::clone(&self.spending);
         page::Sources {
             history_db: paths.history_db(),
             imported_db: paths.imported_db(),
@@ -299,6 +324,13 @@ impl Rooms {
                 let history = history.clone();
                 // That it is behind is said in the status.
                 Box::pin(async move { drop(history.caught_up().await) })
+            }),
+            spending: Arc::new(move || {
+                let spending = Arc::clone(&spending);
+                Box::pin(async move {
+                    let (budgets, limits) = (spending.standings().await, spending.limits());
+                    serde_json::json!({ "budgets": *budgets, "rate_limits": limits })
+                })
             }),
             status,
             now,

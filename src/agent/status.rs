@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
+use crate::budget::Standing;
 use crate::paths::Paths;
+use crate::statusline::limits::Limits;
 
 /// Version of the document.
 pub const SCHEMA: u32 = 1;
@@ -43,6 +45,11 @@ pub struct Status {
     pub series: Option<u64>,
     /// Of an agent that receives for many.
     pub gateway: Option<GatewayStatus>,
+    #[serde(default)]
+    pub budgets: Vec<Standing>,
+    /// Of a subscription, by window, as status lines were told.
+    #[serde(default)]
+    pub rate_limits: Limits,
     pub config_file: PathBuf,
     pub data_dir: PathBuf,
     pub disk_bytes: u64,

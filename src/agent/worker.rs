@@ -292,6 +292,10 @@ impl Worker {
                 self.launched.notify_one();
                 done("noted")
             }
+            Request::RateLimits { limits } => {
+                self.rooms.hear(&limits);
+                done("noted")
+            }
             Request::Sync => match timeout(SYNC_WAIT, self.rooms.sync()).await {
                 Ok(Ok(())) => done("up to date"),
                 Ok(Err(what)) => Answer::Failed { what },
@@ -385,6 +389,8 @@ pub fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.install_id = Some(facts.install_id);
     status.series = Some(facts.series);
     status.gateway = facts.gateway;
+    status.budgets = facts.budgets;
+    status.rate_limits = facts.rate_limits;
     status.warnings.extend(facts.warnings);
 }
 

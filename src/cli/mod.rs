@@ -32,6 +32,7 @@ pub mod service;
 pub mod setup;
 pub mod stack;
 pub mod status;
+pub mod statusline;
 pub mod tags;
 pub mod top;
 pub mod uninstall;
@@ -74,6 +75,8 @@ pub enum Command {
     Open(open::Args),
     /// What runs, what arrived, what is waiting, and what went wrong
     Status(status::Args),
+    /// One line for Claude Code's own status line: cost, budget, context, limits
+    Statusline(statusline::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Take in past usage, from the transcripts that Claude Code keeps
@@ -153,6 +156,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Top(args) => top::run(args, cli.no_color),
         Command::Open(args) => open::run(args),
         Command::Status(args) => status::run(args),
+        Command::Statusline(args) => Ok(statusline::run(args, cli.no_color)),
         Command::Tags(args) => tags::run(args),
         Command::Import(args) => import::run(args, cli.no_color),
         Command::Doctor(args) => doctor::run(args, cli.no_color),

@@ -11,7 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::connect::confirm;
 use super::{say, say_wrapped};
 use crate::agent::{files as private, manage};
-use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use crate::config::edit::ConfigFile;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -254,6 +256,7 @@ fn destinations(settings: &Settings, file: &ConfigFile) -> Vec<DestinationConfig
             headers: Vec::new(),
             tenant: None,
             tls: Tls::default(),
+            signals: Signals::ALL,
             privacy: file.privacy_level(),
             since: Since::All,
         };

@@ -19,10 +19,16 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const DESTINATIONS_MAX: usize = 16;
 /// `headers` of one destination.
 pub const HEADERS_MAX: usize = 16;
+/// Budgets in all: each gives two series, and is a question to the history.
+pub const BUDGETS_MAX: usize = 32;
 /// `[agent] listen` addresses.
 pub const LISTEN_MAX: usize = 8;
 /// Senders of one gateway.
 pub const SENDERS_MAX: usize = 500;
+/// `[agent] allowed_hosts`.
+pub const ALLOWED_HOSTS_MAX: usize = 16;
+/// Of one name, as in DNS.
+pub const HOST_BYTES_MAX: usize = 253;
 /// `[agent] max_disk`, least value.
 pub const DISK_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// `[agent] max_disk`, greatest value.
@@ -34,8 +40,10 @@ pub const HISTORY_DAYS_MAX: u32 = 3650;
 pub const LIMITS: &[Limit] = &[
     limit("config.file", CONFIG_FILE_BYTES_MAX, "bytes", "a larger config.toml is not read"),
     limit("config.destinations", DESTINATIONS_MAX as u64, "", "further ones are refused"),
+    limit("config.budgets", BUDGETS_MAX as u64, "", "further ones are refused"),
     limit("config.headers", HEADERS_MAX as u64, "", "of one destination"),
     limit("config.listen", LISTEN_MAX as u64, "addresses", "further ones are refused"),
+    limit("config.allowed_hosts", ALLOWED_HOSTS_MAX as u64, "names", "further ones are refused"),
     limit(
         "tags.file",
         crate::tags::file::PROJECT_FILE_BYTES_MAX,

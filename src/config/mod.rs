@@ -1,5 +1,6 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
+pub mod budget;
 pub mod destination;
 pub mod edit;
 pub mod file;
@@ -14,6 +15,7 @@ pub mod table;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use budget::Budgets;
 use destination::DestinationConfig;
 use gateway::GatewayConfig;
 
@@ -24,12 +26,13 @@ use crate::record::PrivacyLevel;
 
 /// The effective configuration: built-in defaults, the organisation's file, the user's file,
 /// `CCOTEL_*` of this process, flags; each proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub agent: AgentConfig,
     /// `[tags]` of the organisation's file (overridden by the user's), encoded nowhere yet.
     pub tags: BTreeMap<String, String>,
     pub privacy: PrivacyConfig,
+    pub budgets: Budgets,
     pub destinations: Vec<DestinationConfig>,
     /// For `agent run --gateway` alone.
     pub gateway: GatewayConfig,
@@ -45,6 +48,8 @@ pub struct AgentConfig {
     /// Default 400.
     pub history_days: u32,
     pub accept: Accept,
+    /// More names that `Host` may have: a container reaches this machine as `host.docker.internal`.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// `[agent] accept`: whose records are kept.
@@ -76,11 +81,13 @@ impl Default for Config {
             max_disk_bytes: layers::DISK_BYTES_DEFAULT,
             history_days: layers::HISTORY_DAYS_DEFAULT,
             accept: Accept::default(),
+            allowed_hosts: Vec::new(),
         };
         Self {
             agent,
             tags: BTreeMap::new(),
             privacy: PrivacyConfig::default(),
+            budgets: Budgets::default(),
             destinations: Vec::new(),
             gateway: GatewayConfig::default(),
         }

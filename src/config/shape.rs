@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::budget::{self, ReadBudgets};
 use super::destination::{self, DestinationConfig};
 use super::gateway::{self, GatewayShape};
-use super::limits::{DISK_BYTES_MAX, DISK_BYTES_MIN, HISTORY_DAYS_MAX, LISTEN_MAX};
+use super::limits::{
+    ALLOWED_HOSTS_MAX, DISK_BYTES_MAX, DISK_BYTES_MIN, HISTORY_DAYS_MAX, HOST_BYTES_MAX, LISTEN_MAX,
+};
 use super::problem::Problem;
 use super::table::{At, Source, Table};
 use super::{Accept, Config};
@@ -18,6 +21,7 @@ use crate::tags::rules;
 pub struct Shape {
     pub listen: Option<At<Vec<SocketAddr>>>,
     pub accept: Option<At<Accept>>,
+    pub allowed_hosts: Option<At<Vec<String>>>,
     pub max_disk_bytes: Option<At<u64>>,
     pub history_days: Option<At<u32>>,
     pub tags: BTreeMap<String, At<String>>,
@@ -25,6 +29,7 @@ pub struct Shape {
     pub email_hashed: Option<At<bool>>,
     /// The line of a `[privacy] level` that cannot be understood.
     pub level_unclear: Option<u32>,
+    pub budgets: ReadBudgets,
     pub destinations: Vec<ReadDestination>,
     pub gateway: GatewayShape,
 }
@@ -49,6 +54,7 @@ pub fn read(file: &Path, text: &str, home: &Path) -> (Option<Shape>, Vec<Problem
         agent(table, &mut shape);
     }
     privacy(&mut top, &mut shape);
+    shape.budgets = top.table("budget").map(budget::read).unwrap_or_default();
     shape.destinations = destinations(&mut top, file, home);
     if let Some(table) = top.table("gateway") {
         shape.gateway = gateway::read(table, home, file.parent().unwrap_or(Path::new("/")));
@@ -62,6 +68,8 @@ fn agent(mut table: Table<'_>, shape: &mut Shape) {
     shape.listen = proven(&table, "listen", listen, |addresses| listen_addresses(&addresses));
     let accept = table.string("accept");
     shape.accept = proven(&table, "accept", accept, |text| accept_word(&text));
+    let hosts = table.strings("allowed_hosts");
+    shape.allowed_hosts = proven(&table, "allowed_hosts", hosts, host_names);
     let max_disk = table.string("max_disk");
     shape.max_disk_bytes = proven(&table, "max_disk", max_disk, |text| disk_bytes(&text));
     let days = table.integer("history_days");
@@ -227,6 +235,18 @@ pub fn socket_addresses(texts: &[String], example: &str) -> Result<Vec<SocketAdd
         }
     }
     Ok(addresses)
+}
+
+fn host_names(names: Vec<String>) -> Result<Vec<String>, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let is_name =
+        |name: &String| (1..=HOST_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain);
+    if names.len() > ALLOWED_HOSTS_MAX || !names.iter().all(is_name) {
+        return Err(format!(
+            "must be at most {ALLOWED_HOSTS_MAX} names without a port, such as \"host.docker.internal\""
+        ));
+    }
+    Ok(names)
 }
 
 fn accept_word(text: &str) -> Result<Accept, String> {

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::destination::{Credentials, DestinationConfig};
+use super::destination::{Credentials, DestinationConfig, DestinationType};
 use super::limits::{LIMITS, Limit};
 use super::shape::privacy_word;
 use super::{Accept, Loaded};
@@ -36,6 +36,7 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
     let mut entries = vec![
         entry(loaded, "agent.listen", json!(listen)),
         entry(loaded, "agent.accept", json!(accept)),
+        entry(loaded, "agent.allowed_hosts", json!(config.agent.allowed_hosts)),
         entry(loaded, "agent.max_disk", json!(size(config.agent.max_disk_bytes))),
         entry(loaded, "agent.history_days", json!(config.agent.history_days)),
         entry(loaded, "privacy.level", json!(privacy_word(config.privacy.level))),
@@ -45,6 +46,10 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
         entries.push(entry(loaded, &format!("tags.{key}"), json!(value)));
     }
     entries.extend(gateway_entries(loaded));
+    entries.push(entry(loaded, "budget.notify", json!(config.budgets.notify)));
+    for budget in &config.budgets.all {
+        entries.push(entry(loaded, &budget.key(), json!(budget.usd)));
+    }
     for destination in &config.destinations {
         entries.extend(destination_entries(loaded, destination));
     }
@@ -112,6 +117,9 @@ fn destination_entries(loaded: &Loaded, destination: &DestinationConfig) -> Vec<
     }
     if let Some(tenant) = &destination.tenant {
         values.push(("tenant", json!(tenant)));
+    }
+    if destination.kind == DestinationType::Otlp {
+        values.push(("signals", json!(destination.signals.names())));
     }
     let tls = &destination.tls;
     let files = [("ca", &tls.ca), ("cert", &tls.cert), ("key", &tls.key)];

@@ -15,7 +15,7 @@
 //!
 //! No answer ever carries a CORS header.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use http::request::Parts;
@@ -76,7 +76,7 @@ impl Token {
 #[derive(Clone)]
 pub struct Admission {
     token: Token,
-    hosts: Vec<String>,
+    hosts: Arc<RwLock<Vec<String>>>,
     same_user: bool,
     gateway: Option<Arc<Gateway>>,
 }
@@ -96,7 +96,7 @@ impl Admitted {
 impl Admission {
     /// The token, or a socket of our own user where the system can tell.
     pub fn new(token: Token) -> Self {
-        Self { token, hosts: Vec::new(), same_user: true, gateway: None }
+        Self { token, hosts: Arc::default(), same_user: true, gateway: None }
     }
 
     /// Only the senders that `gateway` knows, from anywhere.
@@ -110,11 +110,9 @@ impl Admission {
         self.gateway.as_ref()
     }
 
-    /// More names that `Host` may have, without a port.
-    #[must_use]
-    pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
-        self.hosts.extend(hosts);
-        self
+    /// More names that `Host` may have, without a port; those that were allowed before no longer are.
+    pub fn allow_hosts(&self, hosts: &[String]) {
+        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts.to_vec();
     }
 
     /// Only the token counts, even from our own user.
@@ -190,8 +188,14 @@ impl Admission {
         let Some(port) = host.strip_prefix(name) else { return false };
         let digits = port.strip_prefix(':').unwrap_or_default();
         (port.is_empty() || digits.parse::<u16>().is_ok())
-            && (HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known))
-                || self.hosts.iter().any(|known| name.eq_ignore_ascii_case(known)))
+            && (HOSTS.iter().any(|known| name.eq_ignore_ascii_case(known)) || self.allows(name))
+    }
+}
+
+impl Admission {
+    fn allows(&self, name: &str) -> bool {
+        let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 }
 
@@ -228,7 +232,8 @@ mod tests {
     #[test]
     fn hosts_are_compared_by_name_without_the_port() {
         let token = Token::parse("0123456789abcdef").unwrap();
-        let admission = Admission::new(token).with_hosts(["devbox.internal".to_owned()]);
+        let admission = Admission::new(token);
+        admission.allow_hosts(&["devbox.internal".to_owned()]);
         for host in ["127.0.0.1", "localhost:14318", "LOCALHOST", "[::1]:1", "devbox.internal:80"] {
             assert!(admission.knows_host(host), "{host}");
         }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderValue, Response};
 use http_body_util::Full;
 
@@ -30,9 +31,11 @@ impl Sample {
     }
 }
 
-pub(super) async fn page(door: &Door) -> Result<Response<Full<Bytes>>, Failure> {
+pub(super) async fn page(door: &Door, request: &Parts) -> Result<Response<Full<Bytes>>, Failure> {
     let own = door.own_samples().await?;
-    let values = door.store.values().await?;
+    let mut values = door.store.values().await?;
+    let shown = door.scrapes.shown(request, values.len());
+    values.iter_mut().skip(shown).for_each(|series| series.value = 0.0);
     let mut response = route::text(render(&own, &values));
     let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, version);

@@ -24,6 +24,7 @@ pub mod json;
 mod otlp;
 pub(crate) mod peer;
 mod route;
+mod scrapes;
 mod serve;
 
 use std::pin::Pin;
@@ -53,6 +54,7 @@ pub struct Door {
     budget: body::Budget,
     counters: counts::Counters,
     more_samples: Option<OwnSamples>,
+    scrapes: scrapes::Scrapes,
 }
 
 /// The limits of the door. The defaults are the design's; tests make them small.
@@ -104,6 +106,7 @@ impl Door {
             budget: body::Budget::default(),
             counters,
             more_samples: None,
+            scrapes: scrapes::Scrapes::default(),
         }
     }
 
@@ -126,6 +129,18 @@ impl Door {
         if let Some(sender) = admitted.and_then(admit::Admitted::sender) {
             sender.usage.failed(failure);
         }
+    }
+
+    /// So many series were there before: who scrapes `GET /metrics` may know their values.
+    #[must_use]
+    pub fn with_series(mut self, series: usize) -> Self {
+        self.scrapes = scrapes::Scrapes::new(series);
+        self
+    }
+
+    /// More names that `Host` may have from now on, without a port.
+    pub fn allow_hosts(&self, hosts: &[String]) {
+        self.admission.allow_hosts(hosts);
     }
 
     /// Counts since this door was made.

@@ -65,7 +65,7 @@ pub(super) async fn answer(door: &Door, peer: &Peer, request: Request<Incoming>)
             answered
         }
         (Ok(_), Some(_), Some(Endpoint::Metrics)) => match read_only(&parts) {
-            Ok(()) => exposition::page(door).await,
+            Ok(()) => exposition::page(door, &parts).await,
             Err(failure) => Err(failure),
         },
         (Ok(_), _, Some(Endpoint::Health)) => read_only(&parts).map(|()| text("ok\n")),

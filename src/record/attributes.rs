@@ -342,6 +342,7 @@ pub const EVENTS: &[&str] = &[
     "subagent_completed",
     "feedback_survey",
     "retention_sweep",
+    "safety_event",
     "system_prompt",
     "tool",
 ];

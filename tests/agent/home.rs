@@ -181,12 +181,14 @@ pub fn config() -> Config {
     Config {
         agent: AgentConfig {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
+            allowed_hosts: Vec::new(),
             max_disk_bytes: 1 << 20,
             history_days: 1,
             accept: Accept::ClaudeCode,
         },
         tags: BTreeMap::new(),
         privacy: PrivacyConfig::default(),
+        budgets: ccotel::config::budget::Budgets::default(),
         destinations: Vec::new(),
         gateway: ccotel::config::gateway::GatewayConfig::default(),
     }

@@ -1,280 +1,142 @@
-//! Every query of every panel, as Grafana sends it, to real servers that hold the demo's fortnight.
+//! Every query of every panel, as Grafana sends it, to real servers that hold a fortnight with known
+//! truth: with everything shown, and with variables chosen (`choices.rs`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use ccotel::config::destination::DestinationType;
 use ccotel::demo::Fortnight;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::dashboards::{self, root, targets, text};
+use crate::choices::{Choice, Chosen};
+use crate::dashboards::{self, Board, root, targets, text};
 use crate::grafana::Range;
 use crate::harness::cases::Case;
+use crate::harness::http;
 use crate::harness::programs::Program;
-use crate::harness::sandbox::Sandbox;
-use crate::harness::{http, poll};
+use crate::servers::Server;
+use crate::{health, renamed};
 
-const READY: Duration = Duration::from_mins(1);
-const SEED: u64 = 1;
 const DAY_S: i64 = 24 * 3600;
 const DAYS: i64 = 14;
 /// Doubles of different orders of adding.
 const EXACT: f64 = 1e-6;
 /// Recording rules, budgets and alerts.
 const RULES_MIN: usize = 15;
-/// Of the agents' own health, which the throw-away agent of the demo sends none of: asked without an
-/// error, and empty.
+/// Of the agents' own health: about installs, not about what was chosen of the work.
 const HEALTH: &str = "ccotel-health";
+/// Of one session.
+const SESSION: &str = "claude-code-session.json";
+/// VictoriaMetrics shows what is older than half a minute.
+const SEEN_AFTER_S: i64 = 60;
 
 pub fn cases() -> Vec<Case> {
+    let counters = |name: &str, program: Program| {
+        let name = format!("every_query_of_counters [{name}]");
+        Case::new(name, &[program], move || check(Some(program), None))
+    };
     vec![
+        counters("Prometheus", Program::Prometheus),
+        counters("VictoriaMetrics", Program::VictoriaMetrics),
         Case::new(
             "every_query_of_counters_and_of_loki",
             &[Program::Prometheus3, Program::Loki],
-            || check("loki"),
+            || check(Some(Program::Prometheus3), Some(Program::Loki)),
         ),
-        Case::new(
-            "every_query_of_victorialogs",
-            &[Program::Prometheus3, Program::VictoriaLogs],
-            || check("victoriametrics-logs-datasource"),
-        ),
+        Case::new("every_query_of_victorialogs", &[Program::VictoriaLogs], || {
+            check(None, Some(Program::VictoriaLogs))
+        }),
     ]
 }
 
-struct Server {
-    address: SocketAddr,
-    child: Child,
-    _directory: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        http::end(&mut self.child);
+/// Queries of a server that was not asked for are left to another case.
+fn check(counters: Option<Program>, events: Option<Program>) -> Result<()> {
+    let minutes = (Timestamp::now().as_second() - SEEN_AFTER_S).div_euclid(60);
+    let now = Timestamp::from_second(minutes * 60)?;
+    let fortnight = renamed::fortnight(now)?;
+    let asker = Asker {
+        counters: counters.map(start).transpose()?,
+        events: events.map(start).transpose()?,
+        is_loki: events == Some(Program::Loki),
+        fortnight,
+        end_s: now.as_second(),
+    };
+    asker.fill()?;
+    if counters.is_some_and(|program| program != Program::VictoriaMetrics) {
+        asker.rules()?;
     }
-}
-
-impl Server {
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn start(
-        program: Program,
-        ready: &str,
-        arguments: impl Fn(&str, SocketAddr) -> Result<Vec<String>>,
-    ) -> Result<Self> {
-        let (address, directory) = (http::free_address()?, TempDir::new()?);
-        let arguments = arguments(&directory.path().display().to_string(), address)?;
-        let path = program.find().with_context(|| program.missing())?;
-        let child = Command::new(path)
-            .args(arguments)
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let server = Self { address, child, _directory: directory };
-        poll::until(ready, READY, || {
-            let (status, body) = http::get(&server.url(ready), &[])?;
-            ensure!(status == 200, "{status}: {body}");
-            Ok(())
-        })?;
-        Ok(server)
-    }
-
-    /// With the stack's own configuration, the rules included.
-    fn prometheus() -> Result<Self> {
-        Self::start(Program::Prometheus3, "/-/ready", |directory, address| {
-            let config = std::fs::read_to_string(root().join("stack/prometheus.yml"))?;
-            let alerts = root().join("grafana/alerts");
-            let config = config.replace("/etc/prometheus/rules", &alerts.display().to_string());
-            let config = config.split("scrape_configs:").next().unwrap_or_default().to_owned();
-            std::fs::write(format!("{directory}/prometheus.yml"), config)?;
-            Ok(vec![
-                format!("--config.file={directory}/prometheus.yml"),
-                format!("--storage.tsdb.path={directory}/data"),
-                format!("--web.listen-address={address}"),
-                "--web.enable-remote-write-receiver".to_owned(),
-            ])
-        })
-    }
-
-    /// With the stack's own limits; the demo's first day is older than what is in memory only.
-    fn loki() -> Result<Self> {
-        let grpc = http::free_address()?;
-        Self::start(Program::Loki, "/ready", |directory, address| {
-            let config = std::fs::read_to_string(root().join("stack/loki.yaml"))?
-                .replace("/etc/loki", directory)
-                .replace("/loki", directory)
-                .replace("http_listen_port: 3100", &format!("http_listen_address: 127.0.0.1\n  http_listen_port: {}", address.port()))
-                .replace("grpc_listen_port: 9096", &format!("grpc_listen_address: 127.0.0.1\n  grpc_listen_port: {}", grpc.port()))
-                .replace("ingester:\n", "ingester:\n  lifecycler: { min_ready_duration: 0s, join_after: 0s, final_sleep: 0s }\n");
-            let config = config.split("ruler:").next().unwrap_or_default().to_owned();
-            std::fs::write(format!("{directory}/loki.yaml"), config)?;
-            Ok(vec![format!("-config.file={directory}/loki.yaml")])
-        })
-    }
-
-    fn victorialogs() -> Result<Self> {
-        Self::start(Program::VictoriaLogs, "/-/ready", |directory, address| {
-            Ok(vec![
-                format!("-storageDataPath={directory}"),
-                format!("-httpListenAddr={address}"),
-                "-retentionPeriod=31d".to_owned(),
-            ])
-        })
-    }
-}
-
-fn check(kind: &str) -> Result<()> {
-    let prometheus = Server::prometheus()?;
-    let is_loki = kind == "loki";
-    let events = if is_loki { Server::loki()? } else { Server::victorialogs()? };
-    let now = Timestamp::from_second(Timestamp::now().as_second().div_euclid(60) * 60)?;
-    fill(&prometheus, &events, is_loki, now)?;
-    let truth = Fortnight::new(SEED, now, &TimeZone::UTC)?;
-    let asker = Asker { prometheus, events, truth: Truth::of(&truth), end_s: now.as_second() };
-    let session = truth
-        .sessions
-        .iter()
-        .max_by_key(|session| session.happenings.len())
-        .context("a session")?
-        .id
-        .clone();
-    asker.rules()?;
-    if is_loki {
+    if asker.is_loki {
         asker.loki_rules()?;
     }
-    asker.all(kind, &session)
+    asker.all()
 }
 
-/// The demo, in UTC so that days are the test's.
-fn fill(prometheus: &Server, events: &Server, is_loki: bool, now: Timestamp) -> Result<()> {
-    let sandbox = Sandbox::new()?;
-    let (name, url) = if is_loki {
-        ("loki", events.url("/loki/api/v1/push"))
-    } else {
-        ("victorialogs", events.url("/insert/opentelemetry/v1/logs"))
-    };
-    let config = format!(
-        "[[destination]]\nname = \"stack-prometheus\"\ntype = \"prometheus\"\nurl = \"{}\"\n\
-         [[destination]]\nname = \"stack-{name}\"\ntype = \"{name}\"\nurl = \"{url}\"\n",
-        prometheus.url("/api/v1/write")
-    );
-    std::fs::create_dir_all(sandbox.config_dir())?;
-    std::fs::write(sandbox.config_dir().join("config.toml"), config)?;
-    let (seed, until) = (SEED.to_string(), now.to_string());
-    let arguments = [
-        "demo",
-        "--seed",
-        &seed,
-        "--until",
-        &until,
-        "--exit",
-        "--to-destinations",
-        "--yes",
-        "--json",
-    ];
-    let output = sandbox.ccotel(&arguments).env("TZ", "UTC").output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let flush = if is_loki { "/flush" } else { "/internal/force_flush" };
-    http::post(&events.url(flush), &[], Vec::new())?;
-    Ok(())
-}
-
-/// Totals of the fortnight.
-struct Truth {
-    total: ccotel::demo::truth::Facts,
-    cost_today: f64,
-}
-
-impl Truth {
-    fn of(fortnight: &Fortnight) -> Self {
-        use ccotel::demo::happening::What;
-        let end_s = fortnight.end_ms / 1000;
-        let midnight_ms = (end_s - end_s.rem_euclid(DAY_S)) * 1000;
-        let all = fortnight.sessions.iter().flat_map(|session| &session.happenings);
-        let cost_today = all
-            .filter(|it| it.at_ms >= midnight_ms)
-            .filter_map(|it| {
-                if let What::Request(request) = &it.what { Some(request.cost_usd) } else { None }
-            })
-            .sum();
-        Self { total: fortnight.truth().total, cost_today }
-    }
-
-    /// What a panel has to show over the fortnight; `None` for what is no total.
-    #[expect(clippy::cast_precision_loss, reason = "counts of a fortnight")]
-    fn of_panel(&self, title: &str, unit: &str) -> Option<f64> {
-        let facts = &self.total;
-        let tokens = &facts.tokens;
-        let all_tokens = tokens.input + tokens.output + tokens.cache_read + tokens.cache_creation;
-        let sessions = facts.sessions.len() as f64;
-        Some(match title {
-            "Cost"
-            | "Cost by model"
-            | "Cost by model, share"
-            | "Cost by team"
-            | "Peak Cost Hours" => facts.cost_usd,
-            "Cost today" | "Total Cost Today" => self.cost_today,
-            "Cost / session" | "Average Cost / Session" => facts.cost_usd / sessions,
-            "Cost per 1K Tokens" => 1000.0 * facts.cost_usd / all_tokens as f64,
-            "Tokens" | "Tokens by type" => all_tokens as f64,
-            "Tokens / session" => all_tokens as f64 / sessions,
-            "Cache hits" | "Cache Hit Rate %" => {
-                100.0 * tokens.cache_read as f64
-                    / (tokens.input + tokens.cache_read + tokens.cache_creation) as f64
-            }
-            "Sessions" if unit == "short" => sessions,
-            "Active time" => facts.active_seconds,
-            "Lines changed" | "Code changes" | "Lines of Code Modified" => {
-                (facts.lines_added + facts.lines_removed) as f64
-            }
-            "Commits" => facts.commits as f64,
-            "Pull requests" => facts.pull_requests as f64,
-            "Prompts" | "Prompts Per Hour" | "Prompts over time" => facts.prompts as f64,
-            "Requests" | "Requests by model" | "Where requests come from" => facts.requests as f64,
-            "Errors" | "Request errors" | "Failed requests" => facts.errors as f64,
-            "Error rate" => 100.0 * facts.errors as f64 / (facts.errors + facts.requests) as f64,
-            "Tools run" | "Tools over time" => facts.tool_calls as f64,
-            "Failures by tool" => facts.tool_failures as f64,
-            _ => return None,
-        })
+fn start(program: Program) -> Result<Server> {
+    match program {
+        Program::VictoriaMetrics => Server::victoriametrics(),
+        Program::Loki => Server::loki(),
+        Program::VictoriaLogs => Server::victorialogs(),
+        prometheus => Server::prometheus(prometheus),
     }
 }
 
 struct Asker {
-    prometheus: Server,
-    events: Server,
-    truth: Truth,
+    counters: Option<Server>,
+    events: Option<Server>,
+    is_loki: bool,
+    fortnight: Fortnight,
     end_s: i64,
 }
 
 impl Asker {
+    fn fill(&self) -> Result<()> {
+        let mut destinations = Vec::new();
+        if let Some(server) = &self.counters {
+            destinations.push((DestinationType::Prometheus, server.url("/api/v1/write")));
+            health::write(server, self.end_s * 1000)?;
+        }
+        let (kind, path, flush) = if self.is_loki {
+            (DestinationType::Loki, "/loki/api/v1/push", "/flush")
+        } else {
+            let path = "/insert/opentelemetry/v1/logs";
+            (DestinationType::VictoriaLogs, path, "/internal/force_flush")
+        };
+        destinations.extend(self.events.as_ref().map(|server| (kind, server.url(path))));
+        renamed::send(&self.fortnight, &destinations)?;
+        if let Some(events) = &self.events {
+            http::post(&events.url(flush), &[], Vec::new())?;
+        }
+        if let Some(counters) = &self.counters {
+            http::get(&counters.url("/internal/force_flush"), &[])?; // VictoriaMetrics' alone
+        }
+        Ok(())
+    }
+
     /// Every rule that Prometheus has loaded, asked at the fortnight's end.
     fn rules(&self) -> Result<()> {
-        let answer = http::get_json(&self.prometheus.url("/api/v1/rules"), &[])?;
+        let prometheus = self.counters.as_ref().context("no server of counters")?;
+        let answer = prometheus.json("/api/v1/rules", &[])?;
         let groups = answer["data"]["groups"].as_array().context("groups")?;
         let rules: Vec<&Value> = groups
             .iter()
             .flat_map(|group| group["rules"].as_array().into_iter().flatten())
             .collect();
         ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
+        let truth = self.fortnight.truth().total.cost_usd;
         for rule in rules {
             let (name, query) = (text(rule, "name"), text(rule, "query"));
-            let found = self.value(&self.prometheus, "/api/v1/query", query)?;
+            let found = self.value(prometheus, "/api/v1/query", query)?;
             if text(rule, "type") == "recording" {
                 ensure!(found.rows > 0, "{name} is empty: {query}");
             }
             if name == "claude_code:cost_usd:growth30d" {
-                let (sum, truth) = (found.sum.unwrap_or_default(), self.truth.total.cost_usd);
+                let sum = found.sum.unwrap_or_default();
                 ensure!((sum - truth).abs() < EXACT * truth, "{name} is {sum}, not {truth}");
             }
+            let is_of_failing = found.asked.contains("backlog_oldest_seconds");
+            ensure!(!is_of_failing || found.rows == 1, "{name}: {} rows", found.rows);
             println!("rule {name}: {} rows, {:?}", found.rows, found.sum);
         }
         Ok(())
@@ -282,15 +144,15 @@ impl Asker {
 
     /// Those of Loki's ruler; what they count in a minute is in a fortnight what the truth says.
     fn loki_rules(&self) -> Result<()> {
+        let loki = self.events.as_ref().context("no Loki")?;
         let text = std::fs::read_to_string(root().join("grafana/alerts/loki/claude-code.yaml"))?;
-        let facts = &self.truth.total;
+        let facts = self.fortnight.truth().total;
         let truths = [facts.requests + facts.errors, facts.errors];
         let exprs: Vec<&str> =
             text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
         ensure!(exprs.len() == truths.len(), "{exprs:?}");
         for (expr, truth) in exprs.iter().zip(truths) {
-            let found =
-                self.value(&self.events, "/loki/api/v1/query", &expr.replace("[1m]", "[14d]"))?;
+            let found = self.value(loki, "/loki/api/v1/query", &expr.replace("[1m]", "[14d]"))?;
             #[expect(clippy::cast_precision_loss, reason = "counts of a fortnight")]
             let truth = truth as f64;
             ensure!(found.sum == Some(truth), "{expr} is {:?}, not {truth}", found.sum);
@@ -306,69 +168,109 @@ impl Asker {
     }
 
     /// Everything is asked, then everything wrong is told at once.
-    fn all(&self, kind: &str, session: &str) -> Result<()> {
-        let folder = if kind == "loki" { "dashboards/" } else { "dashboards-victorialogs/" };
-        let mut table =
-            format!("\n{:<28} {:<38} {:>18} {:>18}\n", "board", "panel", "value", "truth");
-        let mut wrong = Vec::new();
-        for board in dashboards::all()?.iter().filter(|it| it.name.starts_with(folder)) {
-            let is_part =
-                board.name.ends_with("claude-code-session.json") || board.name.contains(HEALTH);
-            for panel in board.asking() {
-                let title = text(panel, "title");
-                let unit = text(&panel["fieldConfig"]["defaults"], "unit");
-                let truth = if is_part { None } else { self.truth.of_panel(title, unit) };
-                let mut first = true;
-                for target in targets(panel) {
-                    let found = self
-                        .ask(panel, target, session)
-                        .with_context(|| format!("{}: {title}", board.name))?;
-                    let truth = truth.filter(|_| std::mem::take(&mut first));
-                    let shown = truth.map_or_else(String::new, |it| format!("{it:.6}"));
-                    let value = found
-                        .sum
-                        .map_or_else(|| format!("{} lines", found.rows), |it| format!("{it:.6}"));
-                    writeln!(
-                        table,
-                        "{:<28} {title:<38} {value:>18} {shown:>18}",
-                        board.name.trim_start_matches(folder)
-                    )?;
-                    if found.rows == 0 && !board.name.contains(HEALTH) {
-                        wrong.push(format!("{}: {title} is empty: {}", board.name, found.asked));
-                    }
-                    if let (Some(truth), Some(value)) = (truth, found.sum)
-                        && (value - truth).abs() > EXACT * truth.abs().max(1.0)
-                    {
-                        wrong.push(format!(
-                            "{}: {title} is {value}, not {truth}: {}",
-                            board.name, found.asked
-                        ));
-                    }
+    fn all(&self) -> Result<()> {
+        let folder = if self.events.is_some() && !self.is_loki {
+            "dashboards-victorialogs/"
+        } else {
+            "dashboards/"
+        };
+        let boards: Vec<Board> =
+            dashboards::all()?.into_iter().filter(|it| it.name.starts_with(folder)).collect();
+        let mut seen = Seen::default();
+        for choice in if self.is_loki { Choice::few() } else { Choice::all() } {
+            let chosen = Chosen::of(&self.fortnight, &choice);
+            ensure!(chosen.facts().requests > 0, "nobody worked on {}", choice.words());
+            seen.heading(&choice)?;
+            for board in &boards {
+                let is_of_all = board.name.ends_with(SESSION) || board.name.contains(HEALTH);
+                if choice.is_all() || !is_of_all {
+                    self.board(board, &choice, &chosen, &mut seen)?;
                 }
+                self.variables(board, &choice, &chosen, &mut seen)?;
             }
         }
-        println!("{table}");
-        ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        println!("{}", seen.table);
+        ensure!(seen.wrong.is_empty(), "{}", seen.wrong.join("\n"));
         Ok(())
     }
 
-    fn ask(&self, panel: &Value, target: &Value, session: &str) -> Result<Found> {
+    fn board(
+        &self,
+        board: &Board,
+        choice: &Choice,
+        chosen: &Chosen,
+        seen: &mut Seen,
+    ) -> Result<()> {
+        for panel in board.asking() {
+            let title = text(panel, "title");
+            let unit = text(&panel["fieldConfig"]["defaults"], "unit");
+            let truth = match &board.name {
+                name if name.ends_with(SESSION) => None,
+                name if name.contains(HEALTH) => health::truth(title),
+                _ => chosen.of_panel(title, unit),
+            };
+            for (index, target) in targets(panel).enumerate() {
+                let found = self.ask(panel, target, choice);
+                let Some(found) = found.with_context(|| format!("{}: {title}", board.name))? else {
+                    continue;
+                };
+                let truth = truth.filter(|_| index == 0);
+                seen.panel(&format!("{}: {title}", board.name), &found, truth, choice.is_all())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the drop-downs list: projects of the chosen teams, users and models of those, and installs.
+    fn variables(
+        &self,
+        board: &Board,
+        choice: &Choice,
+        chosen: &Chosen,
+        seen: &mut Seen,
+    ) -> Result<()> {
+        let Some(server) = &self.counters else { return Ok(()) };
+        let list = board.json["templating"]["list"].as_array().context("variables")?;
+        for variable in list.iter().filter(|it| it["type"] == "query") {
+            let query = choice.fill(text(&variable["query"], "query"))?;
+            let inner = query.strip_prefix("label_values(").and_then(|it| it.strip_suffix(')'));
+            let (series, label) =
+                inner.and_then(|it| it.rsplit_once(", ")).with_context(|| query.clone())?;
+            let (start, end) = ((self.end_s - DAYS * DAY_S).to_string(), self.end_s.to_string());
+            let parameters = [("match[]", series), ("start", &start), ("end", &end)];
+            let answer = server.json(&format!("/api/v1/label/{label}/values"), &parameters)?;
+            let listed: BTreeSet<String> = serde_json::from_value(answer["data"].clone())?;
+            let name = text(variable, "name");
+            let is_true =
+                if name == "project" { listed == chosen.projects } else { !listed.is_empty() };
+            if !is_true {
+                let what = format!("{}: variable {name} lists {listed:?}", board.name);
+                seen.wrong.push(format!("{what}: {query}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` where its server is left to another case.
+    fn ask(&self, panel: &Value, target: &Value, choice: &Choice) -> Result<Option<Found>> {
         let range = Range::of(panel, self.end_s - DAYS * DAY_S, self.end_s);
-        let asked = range.fill(text(target, "expr"), session);
+        let asked = choice.fill(&range.fill(text(target, "expr"), self.session()?))?;
         let kind = text(&target["datasource"], "type");
+        let server = if kind == "prometheus" { &self.counters } else { &self.events };
+        let Some(server) = server else { return Ok(None) };
         let instant =
             target["instant"] == true || ["instant", "stats"].contains(&text(target, "queryType"));
         let lines =
             panel["type"] == "logs" || (kind != "loki" && text(target, "queryType") == "instant");
         let range = if kind == "prometheus" { range.aligned() } else { range };
-        let (server, path) = match (kind, lines, instant) {
-            ("prometheus", _, true) => (&self.prometheus, "/api/v1/query"),
-            ("prometheus", ..) => (&self.prometheus, "/api/v1/query_range"),
-            ("loki", false, true) => (&self.events, "/loki/api/v1/query"),
-            ("loki", ..) => (&self.events, "/loki/api/v1/query_range"),
-            (_, true, _) => (&self.events, "/select/logsql/query"),
-            (_, _, true) => (&self.events, "/select/logsql/stats_query"),
-            _ => (&self.events, "/select/logsql/stats_query_range"),
+        let path = match (kind, lines, instant) {
+            ("prometheus", _, true) => "/api/v1/query",
+            ("prometheus", ..) => "/api/v1/query_range",
+            ("loki", false, true) => "/loki/api/v1/query",
+            ("loki", ..) => "/loki/api/v1/query_range",
+            (_, true, _) => "/select/logsql/query",
+            (_, _, true) => "/select/logsql/stats_query",
+            _ => "/select/logsql/stats_query_range",
         };
         let (start, end, step) =
             (range.start_s.to_string(), range.end_s.to_string(), format!("{}s", range.step_s));
@@ -383,7 +285,54 @@ impl Asker {
         ];
         let (status, body) = http::get(&server.url(path), &parameters)?;
         ensure!(status == 200, "{asked}: {status}: {body}");
-        Found::read(&body, lines && kind != "loki", asked)
+        Found::read(&body, lines && kind != "loki", asked).map(Some)
+    }
+
+    /// The one with most to tell.
+    fn session(&self) -> Result<&str> {
+        let sessions = self.fortnight.sessions.iter();
+        let longest = sessions.max_by_key(|session| session.happenings.len());
+        Ok(&longest.context("a session")?.id)
+    }
+}
+
+/// The table that is printed, and what is wrong in it.
+#[derive(Default)]
+struct Seen {
+    table: String,
+    wrong: Vec<String>,
+}
+
+impl Seen {
+    fn heading(&mut self, choice: &Choice) -> Result<()> {
+        let title = format!("chosen: {}", choice.words());
+        Ok(writeln!(self.table, "\n{title:<72} {:>18} {:>18}", "value", "truth")?)
+    }
+
+    /// Of a part of the work a panel may have nothing to show, if that is true.
+    fn panel(
+        &mut self,
+        title: &str,
+        found: &Found,
+        truth: Option<f64>,
+        is_all: bool,
+    ) -> Result<()> {
+        if is_all || truth.is_some() {
+            let shown = truth.map_or_else(String::new, |it| format!("{it:.6}"));
+            let lines = format!("{} lines", found.rows);
+            let value = found.sum.map_or(lines, |it| format!("{it:.6}"));
+            writeln!(self.table, "{title:<72} {value:>18} {shown:>18}")?;
+        }
+        let asked = &found.asked;
+        if is_all && found.rows == 0 {
+            self.wrong.push(format!("{title} is empty: {asked}"));
+        }
+        if let (Some(truth), Some(value)) = (truth, found.sum)
+            && (value - truth).abs() > EXACT * truth.abs().max(1.0)
+        {
+            self.wrong.push(format!("{title} is {value}, not {truth}: {asked}"));
+        }
+        Ok(())
     }
 }
 

@@ -41,14 +41,9 @@ impl Range {
         Self { start_s: down(self.start_s), end_s: down(self.end_s), ..self }
     }
 
-    /// `All` for every variable, and a session where one is asked for.
+    /// The built-in variables, and a session where one is asked for; others are the choice's.
     pub fn fill(self, expr: &str, session: &str) -> String {
         let mut expr = expr.replace("$session", session);
-        for name in ["team", "project", "user", "model", "install", "destination"] {
-            expr = expr
-                .replace(&format!("${{{name}:regex}}"), ".*")
-                .replace(&format!("${name}"), ".*");
-        }
         let rate_s = (self.step_s + SCRAPE_S).max(4 * SCRAPE_S);
         for (name, value_s) in [
             ("$__rate_interval", rate_s),

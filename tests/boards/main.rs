@@ -2,12 +2,16 @@
 //! known truth.
 
 mod checks;
+mod choices;
 mod dashboards;
 mod fortnight;
 mod grafana;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
+mod health;
+mod renamed;
+mod servers;
 mod stack;
 mod tools;
 

@@ -91,6 +91,15 @@ impl Printed {
         Ok(input.flush()?)
     }
 
+    /// As the editors' panels do it.
+    pub fn set_permission_mode(&mut self, mode: &str) -> Result<()> {
+        let request = json!({ "subtype": "set_permission_mode", "mode": mode });
+        let message = json!({ "type": "control_request", "request_id": mode, "request": request });
+        let input = self.input.as_mut().context("the session's input is closed")?;
+        writeln!(input, "{message}")?;
+        Ok(input.flush()?)
+    }
+
     /// The result that ends the prompt sent last.
     pub fn result(&mut self) -> Result<PromptResult> {
         loop {

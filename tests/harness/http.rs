@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Child;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +10,14 @@ use serde_json::Value;
 
 /// No part under test takes longer for anything it is asked.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Made once, since it reads the machine's certificates. It keeps no connection: those are a runtime's.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    // The client wants a TLS provider even for plain loopback. A second installation is no fault.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).pool_max_idle_per_host(0);
+    client.build().expect("a client without options")
+});
 
 /// The status and the body.
 pub fn get(url: &str, parameters: &[(&str, &str)]) -> Result<(u16, String)> {
@@ -52,12 +61,9 @@ pub fn get_json_with(
 fn request(
     build: impl FnOnce(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Result<(u16, String)> {
-    // The client wants a TLS provider even for plain loopback. A second installation is no fault.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        let response = build(&client).send().await?;
+        let response = build(&CLIENT).send().await?;
         let status = response.status().as_u16();
         Ok((status, response.text().await?))
     })

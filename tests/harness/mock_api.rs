@@ -152,8 +152,7 @@ async fn messages(
     let turn = place.turn;
     if turn.overloaded_once && news {
         lock(&shared.memory).sessions.entry(session).or_default().overloaded += 1;
-        let overloaded = StatusCode::from_u16(529).expect("a three-digit status");
-        return error(overloaded, "overloaded_error");
+        return overloaded();
     }
     if let Some(gate) = &turn.gate {
         gate.pass().await;
@@ -166,6 +165,10 @@ async fn messages(
         // Some versions ask again with a simpler request before they give up.
         memory.sessions.entry(session).or_default().refused += u64::from(news);
         return error(StatusCode::BAD_REQUEST, "invalid_request_error");
+    }
+    if matches!(turn.reply, Reply::Overloaded) {
+        memory.sessions.entry(session).or_default().refused += u64::from(news);
+        return overloaded();
     }
     count(&mut memory, &session, &model, turn.usage);
     message(&turn.reply, turn.usage, &model, streamed)
@@ -274,7 +277,13 @@ fn message(reply: &Reply, usage: Usage, model: &str, streamed: bool) -> Response
             json!({ "type": "input_json_delta", "partial_json": input.to_string() }),
             "tool_use",
         ),
-        Reply::BadRequest => unreachable!("answered before"),
+        Reply::Refusal => (
+            json!({ "type": "text", "text": "No." }),
+            json!({ "type": "text", "text": "" }),
+            json!({ "type": "text_delta", "text": "No." }),
+            "refusal",
+        ),
+        Reply::BadRequest | Reply::Overloaded => unreachable!("answered before"),
     };
     let whole = |content: Value, reason: Value, output: u64| {
         json!({
@@ -317,6 +326,10 @@ fn message(reply: &Reply, usage: Usage, model: &str, streamed: bool) -> Response
 
 fn json_body(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+fn overloaded() -> Response {
+    error(StatusCode::from_u16(529).expect("a three-digit status"), "overloaded_error")
 }
 
 fn error(status: StatusCode, kind: &str) -> Response {

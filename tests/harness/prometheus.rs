@@ -73,6 +73,7 @@ impl Kind {
 /// Ends when dropped.
 pub struct Prometheus {
     kind: Kind,
+    config: String,
     address: SocketAddr,
     directory: TempDir,
     child: Option<Child>,
@@ -91,8 +92,17 @@ impl Prometheus {
     }
 
     pub fn start_kind(kind: Kind) -> Result<Self> {
-        let mut prometheus =
-            Self { kind, address: http::free_address()?, directory: TempDir::new()?, child: None };
+        Self::start_with(kind, kind.config().to_owned())
+    }
+
+    /// A stock one that scrapes.
+    pub fn start_scraping(config: String) -> Result<Self> {
+        Self::start_with(Kind::Stock, config)
+    }
+
+    fn start_with(kind: Kind, config: String) -> Result<Self> {
+        let (address, directory) = (http::free_address()?, TempDir::new()?);
+        let mut prometheus = Self { kind, config, address, directory, child: None };
         prometheus.start_again()?;
         Ok(prometheus)
     }
@@ -112,7 +122,7 @@ impl Prometheus {
                 .arg("-loggerLevel=ERROR");
         } else {
             let config = self.directory.path().join("prometheus.yml");
-            std::fs::write(&config, self.kind.config())?;
+            std::fs::write(&config, &self.config)?;
             command
                 .arg(format!("--config.file={}", config.display()))
                 .arg(format!("--storage.tsdb.path={}", data.display()))

@@ -11,6 +11,10 @@ use super::http;
 use super::prometheus::Prometheus;
 
 pub fn send(prometheus: &Prometheus, series: &[SeriesSamples]) -> Result<()> {
+    send_to(&prometheus.write_url(), series)
+}
+
+pub fn send_to(write_url: &str, series: &[SeriesSamples]) -> Result<()> {
     let timeseries = series.iter().map(time_series).collect();
     let body = WriteRequest { timeseries }.encode_to_vec();
     let headers = [
@@ -19,8 +23,8 @@ pub fn send(prometheus: &Prometheus, series: &[SeriesSamples]) -> Result<()> {
         ("x-prometheus-remote-write-version", "0.1.0"),
     ];
     let body = snap::raw::Encoder::new().compress_vec(&body)?;
-    let (status, answer) = http::post(&prometheus.write_url(), &headers, body)?;
-    ensure!(status == 204, "Prometheus answered {status}: {answer}");
+    let (status, answer) = http::post(write_url, &headers, body)?;
+    ensure!(status == 204, "{write_url} answered {status}: {answer}");
     Ok(())
 }
 

@@ -53,6 +53,10 @@ pub enum Reply {
     Tool { name: &'static str, input: Value },
     /// 400 `invalid_request_error`: Claude Code gives the prompt up.
     BadRequest,
+    /// 529 `overloaded_error`, however often it is asked.
+    Overloaded,
+    /// The model says no: `stop_reason` is `refusal`.
+    Refusal,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +85,14 @@ impl Turn {
 
     pub fn bad_request() -> Self {
         Self::with(Reply::BadRequest, Usage::default())
+    }
+
+    pub fn overloaded() -> Self {
+        Self::with(Reply::Overloaded, Usage::default())
+    }
+
+    pub fn refusal(usage: Usage) -> Self {
+        Self::with(Reply::Refusal, usage)
     }
 
     fn with(reply: Reply, usage: Usage) -> Self {

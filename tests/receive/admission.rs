@@ -85,7 +85,9 @@ async fn grpc_gets_in_by_bearer_metadata() {
 #[tokio::test]
 async fn no_web_page_and_no_rebound_name_gets_in_even_with_the_token() {
     let hosts = ["devbox.internal".to_owned()];
-    let agent = Agent::with(Limits::default(), admission().with_hosts(hosts));
+    let admission = admission();
+    admission.allow_hosts(&hosts);
+    let agent = Agent::with(Limits::default(), admission);
     let (body, _) = logs();
     let path = format!("/{TOKEN}/v1/logs");
     let check = async |headers: &[(&str, &str)], status: u16| {

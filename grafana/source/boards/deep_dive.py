@@ -46,8 +46,7 @@ def board(events):
 def every(events, by):
     if events.suffix:
         return events.stats(events.stream(), by, "count() as value")
-    stream = '{service_name=~"claude-code.*", team=~"$team", project=~"$project"} | user_email=~"$user"'
-    return f"sum by ({by}) (count_over_time({stream} {events.window('bars')}))"
+    return f"sum by ({by}) (count_over_time({events.everything()} {events.window('bars')}))"
 
 
 def requests(board, events, ask):
@@ -83,7 +82,6 @@ def requests(board, events, ask):
               ask(events.count("total", "model, status_code", top=20, event="api_error")),
               [("model", "Model", None), ("status_code", "Status", None), (LAST, "Errors", COUNT)], sort="Errors"),
     )
-
 
 
 def tools(board, events, ask):

@@ -1,10 +1,11 @@
 """ccotel Health: whether what the other boards show is all there is. One row an install."""
 
 from ..board import Board
+from ..queries import chosen
 from ..panels import BYTES, COUNT, SECONDS, Query, bars, graph, stat, table
 
-INSTALL = 'instance=~"$install"'
-TO = f'{INSTALL}, destination=~"$destination"'
+INSTALL = chosen("instance", "install")
+TO = f'{INSTALL}, {chosen("destination", "destination")}'
 LOST = ["expired", "evicted", "quarantined"]
 
 

@@ -46,6 +46,6 @@ def board(events):
     )
     board.row("Its story")
     names = [name for name, _ in STORY]
-    story = events.lines(names, STORY, session="$session").replace(' | user_email=~"$user"', "").replace(" user.email:~`${user:regex}`", "")
+    story = events.of_session(events.lines(names, STORY))
     board.line(24, logs("Story", "Prompts, requests, decisions, tools and errors in the order of time.", event(events, story, when="lines"), ascending=True))
     return board

@@ -7,7 +7,9 @@ use serde::Deserialize;
 use crate::agent::status::{
     RecordCounts, RequestCounts, SenderStatus, SessionCounts, Status, Warning,
 };
+use crate::budget::Level;
 use crate::config::problem::printable;
+use crate::statusline::limits;
 
 /// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +47,7 @@ pub fn draw(status: &Status, before: Option<(Timestamp, &Status)>, now: Timestam
     if let Some(gateway) = &status.gateway {
         senders(&mut screen, &gateway.senders, now);
     }
+    budgets(&mut screen, status, now);
     if !status.destinations.is_empty() {
         screen.push_str("\nDestinations\n");
     }
@@ -144,6 +147,27 @@ fn senders(screen: &mut String, senders: &[SenderStatus], now: Timestamp) {
     if shown.len() > SENDERS_SHOWN_MAX {
         let more = shown.len() - SENDERS_SHOWN_MAX;
         line!(screen, "  and {more} more; `ccotel gateway token ls` has them all");
+    }
+}
+
+fn budgets(screen: &mut String, status: &Status, now: Timestamp) {
+    if status.budgets.is_empty() && status.rate_limits.0.is_empty() {
+        return;
+    }
+    screen.push_str("\nBudgets\n");
+    for budget in &status.budgets {
+        let level = match budget.level() {
+            Level::Fine => "",
+            Level::Near => "; nearly used up",
+            Level::Over => "; used up (nothing is stopped)",
+        };
+        line!(screen, "  {}: {}{level}", budget.name(), budget.amounts());
+    }
+    for (window, limit) in &status.rate_limits.0 {
+        let resets = limit.resets_at.and_then(|at| Timestamp::from_second(at).ok());
+        let resets = resets.map(|at| format!(", begins anew in {}", span(at, now)));
+        let (name, used) = (limits::words(window), limit.used_percent.floor());
+        line!(screen, "  {name}: {used} % used{}", resets.unwrap_or_default());
     }
 }
 
