@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::authority::Authority;
-use super::client::{Answer, Auth, Spec};
+use super::client::{Answer, Auth, Spec, run};
 use super::gateway::{DEADLINE, Gateway, HOST, token_of, with_tls};
 use super::harness::poll;
 use super::work::Work;
@@ -15,10 +15,6 @@ pub fn cases() -> Vec<Case> {
         Case::new("metrics_are_read_with_their_own_token_alone", &[], metrics),
         Case::new("plain_http_to_a_tls_port_is_counted", &[], plain),
     ]
-}
-
-fn run<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
 fn browsers() -> Result<()> {

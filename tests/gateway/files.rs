@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::authority::Authority;
-use super::client::{Answer, Auth, Spec};
+use super::client::{Answer, Auth, Spec, run};
 use super::gateway::{DEADLINE, Gateway, HOST, is_orderly, token_of, with_tls, write_token};
 use super::harness::poll;
 use super::work::{STEP_USD, Work};
@@ -22,10 +22,6 @@ pub fn cases() -> Vec<Case> {
         Case::new("agent_restart_replaces_it_under_open_connections", &[], replaced),
         Case::new("sigterm_drains_and_the_next_one_goes_on_as_the_same_install", &[], restarted),
     ]
-}
-
-fn run<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
 fn renewed() -> Result<()> {

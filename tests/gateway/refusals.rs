@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::authority::{Authority, EXPIRED, VALID};
-use super::client::{Answer, Auth, Spec};
+use super::client::{Answer, Auth, Spec, run};
 use super::gateway::{DEADLINE, Gateway, HOST, token_of, tokens_dir, with_tls};
 use super::harness::poll;
 use super::work::{STEP_USD, Work};
@@ -18,10 +18,6 @@ pub fn cases() -> Vec<Case> {
         Case::new("a_revoked_token_ends_on_an_open_connection", &[], revoked),
         Case::new("a_certificate_stands_for_its_sender_until_it_expires", &[], certificates),
     ]
-}
-
-fn run<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
 fn tokens() -> Result<()> {
