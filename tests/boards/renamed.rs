@@ -2,7 +2,9 @@
 //! Sent through the demo's own rooms, as `ccotel demo --to-destinations` does.
 
 use anyhow::{Context, Result};
-use ccotel::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use ccotel::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use ccotel::demo::Fortnight;
 use ccotel::demo::agent::ThrowAway;
 use ccotel::demo::cast::{Person, Project};
@@ -87,6 +89,7 @@ fn config(kind: DestinationType, url: &str) -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::All,
     }

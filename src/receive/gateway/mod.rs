@@ -17,6 +17,7 @@
 //!
 //! The files' formats are in [`tokens`] and [`tls`].
 
+pub(super) mod admit;
 pub mod senders;
 pub mod subject;
 pub mod tls;
