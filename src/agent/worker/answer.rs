@@ -49,6 +49,10 @@ impl Worker {
                 Err(what) => Answer::Failed { what },
             },
             Request::InstallKey => Answer::Body { base64: self.rooms.install_key_base64() },
+            Request::Newest => {
+                let level = self.config.borrow().privacy.level;
+                or_failed(self.rooms.newest(level).await)
+            }
             Request::QuarantineList { after } => or_failed(self.rooms.quarantine_list(after).await),
             Request::QuarantineBody { id, offset } => {
                 or_failed(self.rooms.quarantine_body(id, offset).await)
