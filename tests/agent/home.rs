@@ -184,6 +184,7 @@ pub fn config() -> Config {
             max_disk_bytes: 1 << 20,
             history_days: 1,
             accept: Accept::ClaudeCode,
+            allowed_hosts: Vec::new(),
         },
         tags: BTreeMap::new(),
         privacy: PrivacyConfig::default(),

@@ -3,6 +3,7 @@
 
 mod checks;
 mod choices;
+mod containers;
 mod dashboards;
 mod fortnight;
 mod grafana;
@@ -13,6 +14,7 @@ mod health;
 mod renamed;
 mod servers;
 mod stack;
+mod stack_up;
 mod tools;
 
 use std::process::ExitCode;
@@ -25,5 +27,6 @@ fn main() -> ExitCode {
     let cases = [checks::cases(), tools::cases(), stack::cases(), fortnight::cases()];
     let mut trials: Vec<_> = cases.into_iter().flatten().map(Case::into_trial).collect();
     trials.extend(tools::trials());
+    trials.extend(stack_up::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

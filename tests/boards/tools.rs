@@ -41,7 +41,7 @@ fn with(program: &'static str, name: &str, test: fn(&Path) -> Result<()>) -> Tri
     }
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
@@ -70,8 +70,15 @@ fn rules(promtool: &Path) -> Result<()> {
 }
 
 fn compose(compose: &Path) -> Result<()> {
-    let profiles =
-        ["", "victoria", "renderer", "collector", "scrape", "victoria,renderer,collector,scrape"];
+    let profiles = [
+        "",
+        "victoria",
+        "renderer",
+        "collector",
+        "scrape",
+        "scrape-desktop",
+        "victoria,renderer,collector,scrape",
+    ];
     for profiles in profiles {
         run(Command::new(compose)
             .args(["-f", "stack/compose.yaml", "config", "-q"])
