@@ -72,11 +72,26 @@ fn sources(directory: &Path) -> Sources {
               "last_error": "https://loki.example.com does not answer: no answer in time", "next_try": Timestamp::now() },
         ],
     });
+    let spending = serde_json::json!({
+        "budgets": [
+            { "period": "daily", "project": null, "team": null, "budget_usd": 50.0, "spent_usd": 12.4 },
+            { "period": "weekly", "project": null, "team": "payments", "budget_usd": 400.0, "spent_usd": 351.7 },
+            { "period": "monthly", "project": "checkout", "team": null, "budget_usd": 200.0, "spent_usd": 214.02 },
+        ],
+        "rate_limits": {
+            "five_hour": { "used_percent": 23.5, "resets_at": Timestamp::now().as_second() + 7_000 },
+            "seven_day": { "used_percent": 81.2, "resets_at": Timestamp::now().as_second() + 300_000 },
+        },
+    });
     Sources {
         history_db: directory.join("history.db"),
         imported_db: directory.join("imported.db"),
         news: heard,
         catch_up: Arc::new(|| Box::pin(async {})),
+        spending: Arc::new(move || {
+            let spending = spending.clone();
+            Box::pin(async move { spending })
+        }),
         status: Arc::new(move || {
             let status = status.clone();
             Box::pin(async move { status })

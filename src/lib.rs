@@ -4,6 +4,7 @@
 //! `report` reads what the store kept. See ARCHITECTURE.md.
 
 pub mod agent;
+pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod deliver;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod service;
 pub mod setup;
 pub mod stack;
+pub mod statusline;
 pub mod store;
 pub mod tags;
 pub mod top;

@@ -3,7 +3,7 @@
 //! | | holds | moved by |
 //! | --- | --- | --- |
 //! | config | `config.toml` | `CCOTEL_CONFIG_DIR` |
-//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/`, `stack/` | `CCOTEL_DATA_DIR` |
+//! | data | `queue.db`, `queue.high-water.json`, `queue.reserve`, `history.db`, `imported.db`, `token`, `listen.json`, `launches/`, `agent.log`, `agent.lock`, `start.lock`, `agent.json`, `worker.lock`, `restart.json`, `notices.json`, `budget-warned.json`, `stopped`, `last-valid/`, `problems.jsonl`, `setup.json`, `shims/`, `stack/` | `CCOTEL_DATA_DIR` |
 //! | runtime | `control.sock`, `open.html` | `CCOTEL_RUNTIME_DIR` |
 //!
 //! Defaults come from the `directories` crate, and are XDG's on every Unix: `~/.config/ccotel`,
@@ -129,6 +129,11 @@ impl Paths {
     /// The launches whose process lives: a new worker is told of them again.
     pub fn notices_file(&self) -> PathBuf {
         self.data_dir.join("notices.json")
+    }
+
+    /// Which budgets the desktop was told of.
+    pub fn budget_warned_file(&self) -> PathBuf {
+        self.data_dir.join("budget-warned.json")
     }
 
     /// The last valid `config.toml`, for a start while the current one is invalid.

@@ -117,7 +117,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 const PROJECT_FILES: [&str; 4] = [
     "team = \"payments\"\nproject = \"checkout\"\n[tags]\ncost_center = \"cc-42\"\n\
      [privacy]\nlevel = \"minimal\"\n",
-    "root = true\n[budget]\ndaily = 20\nweekly = 99.5\nmonthly = 1e3\n",
+    "root = true\n[budget]\ndaily_usd = 20\nweekly_usd = 99.5\nmonthly_usd = 1e3\n",
     "tags = { a.b = \"1\", a_b = \"2\" }\nprivacy = 1\n",
     "team = 5\n\"te\\u0061m\" = 'x'\n[agent]\nlisten = [\"0.0.0.0:1\"]\n",
 ];

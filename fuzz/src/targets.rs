@@ -118,8 +118,8 @@ pub fn project_file(data: &[u8]) {
     for (key, value) in &file.tags {
         assert_eq!(rules::check(key, &value.value), Ok(()));
     }
-    for amount in [file.budget.daily, file.budget.weekly, file.budget.monthly] {
-        assert!(amount.is_none_or(|amount| amount.is_finite() && amount > 0.0));
+    for (_, amount) in &file.budget {
+        assert!(amount.value.is_finite() && amount.value > 0.0);
     }
     // What is missing at the end is missing on the line after the last, as editors number it.
     let lines = u32::try_from(text.split('\n').count()).unwrap_or(u32::MAX);

@@ -23,6 +23,7 @@ use super::identity::Identity;
 use super::notice::LaunchNotice;
 use super::rooms::quarantine::QuarantineLine;
 use crate::paths::Paths;
+use crate::statusline::limits::Limits;
 
 pub mod server;
 
@@ -31,13 +32,15 @@ pub const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// How long one side waits for the other.
 pub const WAIT: Duration = Duration::from_secs(2);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Request {
     /// The status document.
     Status,
     /// A launch; the sender does not wait for an answer.
     Launch { notice: LaunchNotice },
+    /// What a status line was told of a subscription's limits; the sender does not wait for an answer.
+    RateLimits { limits: Limits },
     /// Samples and history up to this moment, for a report.
     Sync,
     /// Where the local page is, and the token for it; starts to serve it.
@@ -145,14 +148,18 @@ pub fn answers(paths: &Paths) -> bool {
 
 /// Tells the agent of a launch. Never waits, and says nothing if it fails: it only enriches.
 pub fn send_notice(paths: &Paths, notice: &LaunchNotice) {
-    let _ = try_send_notice(paths, notice);
+    let _ = tell(paths, Request::Launch { notice: notice.clone() });
 }
 
-fn try_send_notice(paths: &Paths, notice: &LaunchNotice) -> rustix::io::Result<()> {
+/// Tells the agent of limits, in the same way.
+pub fn send_limits(paths: &Paths, limits: &Limits) {
+    let _ = tell(paths, Request::RateLimits { limits: limits.clone() });
+}
+
+fn tell(paths: &Paths, request: Request) -> rustix::io::Result<()> {
     let stream = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::ioctl_fionbio(&stream, true)?;
     rustix::net::connect(&stream, &SocketAddrUnix::new(socket(paths))?)?;
-    let request = Request::Launch { notice: notice.clone() };
     // One write: it fits into the socket's buffer, where it waits for a worker that is still starting.
     rustix::io::write(&stream, &encode(&RequestLine { protocol: PROTOCOL, request }))?;
     Ok(())

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::files::{self, FileError};
 use super::identity::{self, Identity};
-use super::sockets::{self, BindError, Inherited};
+use super::sockets::{self, BindError, Inherited, Ports};
 use super::{PROTOCOL, VERSION, control, lock, spawn};
 use crate::config::Config;
 use crate::paths::Paths;
@@ -42,6 +42,8 @@ pub enum EnsureError {
     OtherMachine { host: String },
     #[error("the agent is being started elsewhere, for more than {} seconds", START_WAIT.as_secs())]
     TimedOut,
+    #[error("a gateway uses this data directory, and takes no session without a sender's token")]
+    Gateway,
     #[error("the token that the agent was started with is gone")]
     NoToken,
     #[error("cannot start {}: {}", exe.display(), files::words(cause))]
@@ -70,6 +72,7 @@ impl EnsureError {
                 "set CCOTEL_DATA_DIR to a directory on a disk of this machine"
             }
             Self::TimedOut => "see `ccotel agent logs`; `ccotel agent restart` tries again",
+            Self::Gateway => "give the gateway a data directory of its own (CCOTEL_DATA_DIR)",
             Self::NoToken => "`ccotel agent restart` makes a new one",
             Self::Spawn { .. } => {
                 "check that this file exists and may be executed, or install anew"
@@ -137,7 +140,15 @@ pub fn running(paths: &Paths) -> Result<Option<Identity>, EnsureError> {
     Ok(Some(identity))
 }
 
+/// Whether an agent lives, or is being started, whatever is known of it.
+pub fn is_held(paths: &Paths) -> Result<bool, EnsureError> {
+    Ok(lock::is_held(&paths.agent_lock())?)
+}
+
 fn endpoint(paths: &Paths, identity: &Identity) -> Result<Endpoint, EnsureError> {
+    if identity.gateway {
+        return Err(EnsureError::Gateway);
+    }
     let address = identity.addresses.first().copied().ok_or(EnsureError::NoToken)?;
     let token = identity::token(paths)?.ok_or(EnsureError::NoToken)?;
     Ok(Endpoint { address, token })
@@ -154,7 +165,7 @@ fn start(paths: &Paths, config: &Config) -> Result<Option<Endpoint>, EnsureError
         return Ok(None);
     };
     let token = identity::token_or_new(paths)?;
-    let sockets = sockets::bind(paths, &config.agent.listen, Inherited::default())?;
+    let sockets = sockets::bind(paths, &config.agent.listen, Ports::Free, Inherited::default())?;
     let addresses = sockets.addresses();
     let exe = spawn::own_exe()
         .map_err(|cause| EnsureError::Spawn { exe: PathBuf::from("ccotel"), cause })?;

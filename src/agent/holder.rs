@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::{Death, Identity};
 use super::signals::{Request, Signals};
-use super::sockets::{self, Sockets};
+use super::sockets::{self, Ports, Sockets};
 use super::{ensure, files, identity, lock, log, spawn};
 use crate::paths::Paths;
 
@@ -64,24 +64,57 @@ pub fn wait_for_turn(paths: &Paths) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs until it is told to stop. `detached`: started by `agent spawn`, with nobody at a terminal.
-pub fn run(paths: &Paths, listen: &[SocketAddr], detached: bool) -> anyhow::Result<()> {
+/// As what a holder runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Started by `agent spawn`, with nobody at a terminal.
+    Detached,
+    /// In the foreground, or of a service manager.
+    Foreground,
+    /// For many senders: in the foreground, as the first process of a container too. What happens is
+    /// said on standard error.
+    Gateway,
+}
+
+impl Role {
+    fn ports(self) -> Ports {
+        if self == Self::Gateway { Ports::AsConfigured } else { Ports::Free }
+    }
+
+    /// What the next holder is called with.
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Detached => &["run", "--detached"],
+            Self::Foreground => &["run"],
+            Self::Gateway => &["run", "--gateway"],
+        }
+    }
+}
+
+/// Runs until it is told to stop.
+pub fn run(paths: &Paths, listen: &[SocketAddr], role: Role) -> anyhow::Result<()> {
+    if role == Role::Gateway {
+        log::use_stderr();
+    }
+    let detached = role == Role::Detached;
     let signals = Signals::listen().context("cannot listen for signals")?;
     if detached {
         // Fails only if this is a session leader already, as after a hand-over.
         let _ = rustix::process::setsid();
     }
-    let Taken { lock, sockets, exe, socket_unit } = take_over(paths, listen)?;
+    let Taken { lock, sockets, exe, socket_unit } = take_over(paths, listen, role.ports())?;
     let mut identity = Identity::new(exe, sockets.addresses(), sockets.control_path(paths));
     identity.socket_unit = socket_unit;
+    identity.gateway = role == Role::Gateway;
     identity.pid = Some(std::process::id());
     identity.write(paths)?;
     if !detached {
         let addresses: Vec<_> = identity.addresses.iter().map(ToString::to_string).collect();
-        eprintln!("ccotel: agent {} listens on {}", identity.version, addresses.join(", "));
+        let who = if identity.gateway { "gateway" } else { "agent" };
+        eprintln!("ccotel: {who} {} listens on {}", identity.version, addresses.join(", "));
     }
     let at_terminal = !detached && std::io::stderr().is_terminal();
-    let mut holder = Holder { paths, lock, sockets, identity, signals, detached, at_terminal };
+    let mut holder = Holder { paths, lock, sockets, identity, signals, role, at_terminal };
     holder.keep_running()
 }
 
@@ -94,14 +127,14 @@ struct Taken {
 }
 
 /// Lock and sockets: those that came with the process, or new ones.
-fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<Taken> {
+fn take_over(paths: &Paths, listen: &[SocketAddr], ports: Ports) -> anyhow::Result<Taken> {
     let inherited = sockets::inherit().context("cannot use the sockets that were passed")?;
     let exe = spawn::own_exe().context("cannot tell which binary this is")?;
     if let (Some(lock), Some(control)) = (inherited_lock(paths), &inherited.control) {
         // `agent restart` is what a worker without a token asks for.
         identity::token_or_new(paths)?;
         let configured = take_restart(paths).map(|restart| restart.listen).unwrap_or_default();
-        let otlp = sockets::bind_otlp(paths, &configured, inherited.otlp)?;
+        let otlp = sockets::bind_otlp(paths, &configured, ports, inherited.otlp)?;
         // The end of a login session empties the runtime directory.
         let lost = !sockets::path_of(control).is_some_and(|path| path.exists());
         let control = if lost { None } else { inherited.control };
@@ -125,7 +158,7 @@ fn take_over(paths: &Paths, listen: &[SocketAddr]) -> anyhow::Result<Taken> {
     files::remove(&paths.agent_json())?;
     files::remove(&paths.restart_json())?;
     identity::token_or_new(paths)?;
-    let sockets = sockets::bind(paths, listen, inherited)?;
+    let sockets = sockets::bind(paths, listen, ports, inherited)?;
     drop(start_lock);
     Ok(Taken { lock, sockets, exe, socket_unit })
 }
@@ -150,7 +183,7 @@ struct Holder<'a> {
     sockets: Sockets,
     identity: Identity,
     signals: Signals,
-    detached: bool,
+    role: Role,
     at_terminal: bool,
 }
 
@@ -181,7 +214,11 @@ impl Holder<'_> {
     }
 
     fn start_worker(&self) -> anyhow::Result<Child> {
-        let mut command = spawn::agent_command(&self.identity.exe, &["worker"]);
+        let arguments: &[&str] = match self.role {
+            Role::Gateway => &["worker", "--gateway"],
+            Role::Detached | Role::Foreground => &["worker"],
+        };
+        let mut command = spawn::agent_command(&self.identity.exe, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         self.sockets.pass_to(&mut command)?;
         let mut worker = command
@@ -283,8 +320,7 @@ impl Holder<'_> {
         // No pid: until the next holder has set up its signals, nobody may send one.
         self.identity.pid = None;
         let _ = self.identity.write(self.paths);
-        let arguments: &[&str] = if self.detached { &["run", "--detached"] } else { &["run"] };
-        let mut command = spawn::agent_command(&exe, arguments);
+        let mut command = spawn::agent_command(&exe, self.role.arguments());
         command.stdin(self.lock.try_clone()?);
         self.sockets.pass_to(&mut command)?;
         let error = command.exec();

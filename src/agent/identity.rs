@@ -33,6 +33,9 @@ pub struct Identity {
     /// A socket unit owns the sockets: they stay when the agent ends.
     #[serde(default)]
     pub socket_unit: bool,
+    /// It receives for many senders, and not for this user's sessions.
+    #[serde(default)]
+    pub gateway: bool,
     /// How often the worker had to be started again, and why the last time.
     #[serde(default)]
     pub restarts: u64,
@@ -61,6 +64,7 @@ impl Identity {
             host: host(),
             pid: None,
             socket_unit: false,
+            gateway: false,
             restarts: 0,
             last_death: None,
         }

@@ -1,13 +1,17 @@
 //! `agent.log`: what happened to the agent, never what a session said.
 //!
 //! Two files of at most 1 MiB: the older one is `agent.log.1`. The worker writes through `tracing`;
-//! the holder, which hardly ever has something to say, appends lines.
+//! the holder, which hardly ever has something to say, appends lines. A gateway writes neither: what it
+//! has to say goes to standard error, where a container's log is.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::files::{self, FileError};
 use crate::paths::Paths;
@@ -20,8 +24,20 @@ pub fn rotated(path: &Path) -> PathBuf {
     path.with_extension("log.1")
 }
 
+/// Set for the life of a gateway's process.
+static TO_STDERR: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process logs to standard error.
+pub fn use_stderr() {
+    TO_STDERR.store(true, Ordering::Relaxed);
+}
+
 /// Appends a line of the holder. A log that cannot be written must not end an agent.
 pub fn line(paths: &Paths, message: &str) {
+    if TO_STDERR.load(Ordering::Relaxed) {
+        let _ = writeln!(io::stderr(), "{:.6}  INFO holder: {message}", jiff::Timestamp::now());
+        return;
+    }
     if let Ok(mut file) = files::open_private(&paths.agent_log()) {
         let _ = writeln!(file, "{:.6}  INFO holder: {message}", jiff::Timestamp::now());
     }
@@ -29,9 +45,14 @@ pub fn line(paths: &Paths, message: &str) {
 
 /// Sends `tracing` to the log for the rest of this process, panics included.
 pub fn start(paths: &Paths) -> Result<(), FileError> {
-    let log = RotatingLog::open(paths.agent_log())?;
+    let writer = if TO_STDERR.load(Ordering::Relaxed) {
+        BoxMakeWriter::new(|| Unfailing(io::stderr()))
+    } else {
+        BoxMakeWriter::new(Mutex::new(RotatingLog::open(paths.agent_log())?))
+    };
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(Mutex::new(log))
+        .with_writer(writer)
+        .with_ansi(false)
         .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
         .with_target(true)
         // They would go to standard error, which is this file: what cannot be written there panics.
@@ -41,6 +62,21 @@ pub fn start(paths: &Paths) -> Result<(), FileError> {
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|panic| tracing::error!("panic: {panic}")));
     Ok(())
+}
+
+/// Nobody may read it any more, which must not end a gateway.
+struct Unfailing(io::Stderr);
+
+impl Write for Unfailing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
 }
 
 struct RotatingLog {

@@ -129,7 +129,8 @@ fn hand_over(
     before: &Identity,
 ) -> anyhow::Result<Option<Identity>> {
     let exe = spawn::own_exe().context("cannot tell which binary this is")?;
-    let restart = Restart { exe, listen: config.agent.listen.clone() };
+    let listen = if before.gateway { &config.gateway.listen } else { &config.agent.listen };
+    let restart = Restart { exe, listen: listen.clone() };
     let text = serde_json::to_vec(&restart).context("the path of this binary is not UTF-8")?;
     files::replace(&paths.restart_json(), &text)?;
     ask_or_signal(paths, before, Request::Restart, Signal::HUP)?;

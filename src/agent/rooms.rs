@@ -15,23 +15,29 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
-use super::status::{RecordCounts, RequestCounts, SessionCounts, Warning};
+use super::status::{GatewayStatus, RecordCounts, RequestCounts, SessionCounts, Warning};
+use crate::budget::Standing;
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
 use crate::paths::Paths;
+use crate::receive::gateway::Gateway;
 use crate::receive::{self, Admission, Door, Sample, Token};
 use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
+use crate::statusline::limits::Limits;
 use crate::store::handle::{StoreStats, TurnedAway};
 use crate::store::{self, Clock};
 use crate::tags::git;
 use own_samples::samples;
+use spending::Spending;
 use warnings::{of_trouble, unknown, warning};
 
 mod own_samples;
 pub mod quarantine;
+mod senders;
+mod spending;
 mod warnings;
 
 /// How long a request to a backend may take to end when the agent does.
@@ -47,6 +53,9 @@ pub struct Facts {
     pub destinations: Vec<serde_json::Value>,
     pub install_id: String,
     pub series: u64,
+    pub gateway: Option<GatewayStatus>,
+    pub budgets: Vec<Standing>,
+    pub rate_limits: Limits,
     pub warnings: Vec<Warning>,
 }
 
@@ -69,9 +78,12 @@ pub struct Rooms {
     install_key: [u8; 32],
     recorder: Arc<Recorder>,
     door: Arc<Door>,
+    /// Where it receives for many.
+    gateway: Option<Arc<Gateway>>,
     deliver: Arc<Manager>,
     history: HistoryHandle,
     history_stop: CancellationToken,
+    spending: Arc<Spending>,
     renewed: Arc<tokio::sync::Notify>,
 }
 
@@ -83,9 +95,15 @@ impl Rooms {
         config: &Config,
         token: String,
         destinations_known: bool,
+        gateway: Option<Arc<Gateway>>,
     ) -> anyhow::Result<Self> {
         let clocks = Clocks::system();
-        Self::open_at(paths, config, token, destinations_known, clocks).await
+        let admission = Admission::new(token_of(&token)?);
+        let admission = match gateway {
+            None => admission,
+            Some(gateway) => admission.with_gateway(gateway),
+        };
+        Self::open_with(paths, config, admission, destinations_known, clocks).await
     }
 
     /// The same in another time: `ccotel demo` lives through a fortnight in seconds.
@@ -93,6 +111,17 @@ impl Rooms {
         paths: &Paths,
         config: &Config,
         token: String,
+        destinations_known: bool,
+        clocks: Clocks,
+    ) -> anyhow::Result<Self> {
+        let admission = Admission::new(token_of(&token)?);
+        Self::open_with(paths, config, admission, destinations_known, clocks).await
+    }
+
+    async fn open_with(
+        paths: &Paths,
+        config: &Config,
+        admission: Admission,
         destinations_known: bool,
         clocks: Clocks,
     ) -> anyhow::Result<Self> {
@@ -106,17 +135,35 @@ impl Rooms {
             Recorder::new(settings(config, opened.install_key)).with_git_facts(git_facts);
         let recorder = Arc::new(recorder);
         let install_id = Arc::clone(&opened.install_id);
+        let now_ms = Arc::clone(&clocks.deliver);
         let deliver = Manager::with_clock(opened.handle.clone(), install_id, clocks.deliver);
         let deliver = Arc::new(deliver);
-        let token = Token::parse(&token)
-            .context("the token file is damaged; remove it and run `ccotel agent restart`")?;
-        let door = Door::new(Arc::clone(&recorder), opened.handle.clone(), Admission::new(token));
-        let door = door.with_series(opened.handle.values().await.map_or(0, |values| values.len()));
+        let history_stop = CancellationToken::new();
+        let history = history::spawn(
+            opened.handle.clone(),
+            paths.history_db(),
+            history_stop.clone(),
+            config.agent.history_days,
+        );
+        let changes = history.changes();
+        let spending = Arc::new(Spending::new(paths, &config.budgets, changes, now_ms));
+        tokio::spawn(Arc::clone(&spending).watch(history_stop.clone()));
+        let gateway = admission.gateway().cloned();
+        let mut door = Door::new(Arc::clone(&recorder), opened.handle.clone(), admission)
+            .with_series(opened.handle.values().await.map_or(0, |values| values.len()));
         door.allow_hosts(&config.agent.allowed_hosts);
-        let shown = Arc::clone(&deliver);
+        if gateway.is_some() {
+            door = door.with_limits(receive::gateway::LIMITS);
+        }
+        let shown = (Arc::clone(&deliver), Arc::clone(&spending), gateway.clone());
         let door = door.with_own_samples(Box::new(move || {
-            let deliver = Arc::clone(&shown);
-            Box::pin(async move { samples(&deliver.statuses().await) })
+            let (deliver, spending, senders) = shown.clone();
+            Box::pin(async move {
+                let mut all = samples(&deliver.statuses().await);
+                all.extend(spending::samples(&spending.standings().await, &spending.limits()));
+                all.extend(senders.iter().flat_map(|gateway| senders::samples(gateway)));
+                all
+            })
         }));
         let door = Arc::new(door);
         let asked = Arc::downgrade(&door);
@@ -132,22 +179,17 @@ impl Rooms {
                 samples.into_iter().map(value).collect()
             })
         }));
-        let history_stop = CancellationToken::new();
-        let history = history::spawn(
-            opened.handle.clone(),
-            paths.history_db(),
-            history_stop.clone(),
-            config.agent.history_days,
-        );
         let rooms = Self {
             store: opened.handle,
             install_id: opened.install_id,
             install_key: opened.install_key,
             recorder,
             door,
+            gateway,
             deliver,
             history,
             history_stop,
+            spending,
             renewed: opened.renewed,
         };
         if destinations_known {
@@ -191,6 +233,12 @@ impl Rooms {
         self.recorder.reload(settings(config, self.install_key));
         self.door.allow_hosts(&config.agent.allowed_hosts);
         self.deliver.apply(&config.destinations).await;
+        self.spending.apply(&config.budgets);
+    }
+
+    /// The limits of a subscription, as a status line was told them.
+    pub fn hear(&self, limits: &Limits) {
+        self.spending.hear(limits);
     }
 
     /// For an import: with it, ids at `minimal` are the same there as in events.
@@ -228,7 +276,12 @@ impl Rooms {
             let what = format!("the history is behind: {problem}");
             warning(what, "nothing is lost; `ccotel agent restart` opens it again")
         }));
-        warnings.extend(self.door.troubles().iter().map(|trouble| of_trouble(trouble, &counts)));
+        let gateway = self.gateway.as_ref().map(|gateway| gateway.facts());
+        let at_gateway = gateway.is_some();
+        let troubles = self.door.troubles();
+        warnings.extend(troubles.iter().map(|trouble| of_trouble(trouble, &counts, at_gateway)));
+        let problems = gateway.iter().flat_map(|gateway| &gateway.problems);
+        warnings.extend(problems.map(|what| warning(what, senders::REMEDY)));
         Facts {
             sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
             records: record_counts(&stats),
@@ -242,6 +295,9 @@ impl Rooms {
                 .collect(),
             install_id: self.install_id.to_string(),
             series: stats.series,
+            gateway: gateway.as_ref().map(senders::status),
+            budgets: self.spending.standings().await.to_vec(),
+            rate_limits: self.spending.limits(),
             warnings,
         }
     }
@@ -259,6 +315,7 @@ impl Rooms {
         now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     ) -> page::Sources {
         let history = self.history.clone();
+        let spending = Arc::clone(&self.spending);
         page::Sources {
             history_db: paths.history_db(),
             imported_db: paths.imported_db(),
@@ -267,6 +324,13 @@ impl Rooms {
                 let history = history.clone();
                 // That it is behind is said in the status.
                 Box::pin(async move { drop(history.caught_up().await) })
+            }),
+            spending: Arc::new(move || {
+                let spending = Arc::clone(&spending);
+                Box::pin(async move {
+                    let (budgets, limits) = (spending.standings().await, spending.limits());
+                    serde_json::json!({ "budgets": *budgets, "rate_limits": limits })
+                })
             }),
             status,
             now,
@@ -306,6 +370,11 @@ impl Rooms {
         // An answer that does not come means the store has ended already.
         let _ = self.store.stop().await;
     }
+}
+
+fn token_of(text: &str) -> anyhow::Result<Token> {
+    Token::parse(text)
+        .context("the token file is damaged; remove it and run `ccotel agent restart`")
 }
 
 fn record_counts(stats: &StoreStats) -> RecordCounts {

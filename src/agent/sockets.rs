@@ -5,7 +5,8 @@
 //! anything that a process has open when it maps them, so a failed `exec` has overwritten nothing.
 //!
 //! `listen.json` remembers which address was bound for which configured one. A busy port is replaced
-//! by a free one, and that one is kept: sessions that outlive an agent find the next one there.
+//! by a free one, and that one is kept: sessions that outlive an agent find the next one there. A
+//! gateway's senders know its port from elsewhere, so it has the configured one or none.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +32,15 @@ const SOCKETS_MAX: usize = 32;
 const BACKLOG_CONNECTIONS: i32 = 1024;
 /// How long a killed holder's worker may take to let go of its ports.
 const ORPHAN_WAIT: Duration = Duration::from_secs(2);
+
+/// What to do where a port is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// A free one does as well, and is kept for good.
+    Free,
+    /// Only the configured ones.
+    AsConfigured,
+}
 
 /// What the holder keeps.
 #[derive(Debug)]
@@ -58,10 +68,11 @@ pub enum BindError {
 pub fn bind(
     paths: &Paths,
     configured: &[SocketAddr],
+    ports: Ports,
     inherited: Inherited,
 ) -> Result<Sockets, BindError> {
     let control = inherited.control.map_or_else(|| bind_control(paths), Ok)?;
-    let otlp = bind_otlp(paths, configured, inherited.otlp)?;
+    let otlp = bind_otlp(paths, configured, ports, inherited.otlp)?;
     Ok(Sockets { otlp, control })
 }
 
@@ -69,20 +80,29 @@ pub fn bind(
 pub fn bind_otlp(
     paths: &Paths,
     configured: &[SocketAddr],
+    ports: Ports,
     mut inherited: Vec<TcpListener>,
 ) -> Result<Vec<TcpListener>, BindError> {
-    let mut kept = read_kept(paths)?;
+    let mut kept = match ports {
+        Ports::Free => read_kept(paths)?,
+        Ports::AsConfigured => BTreeMap::new(),
+    };
     let before = kept.clone();
     let mut sockets = Vec::new();
     let mut last_error = None;
     for &address in configured.iter().take(SOCKETS_MAX) {
         let wanted = kept.get(&address).copied();
+        // Of port 0 the kernel has chosen one already.
+        let any_port = ports == Ports::AsConfigured && address.port() == 0;
         let is_it = |socket: &TcpListener| {
-            socket.local_addr().is_ok_and(|actual| Some(actual) == wanted || actual == address)
+            socket.local_addr().is_ok_and(|actual| {
+                let same = Some(actual) == wanted || actual == address;
+                same || (any_port && actual.ip() == address.ip())
+            })
         };
         let socket = match inherited.iter().position(is_it) {
             Some(index) => inherited.remove(index),
-            None => match bind_one(paths, address, wanted) {
+            None => match bind_one(paths, address, ports, wanted) {
                 // One address that this machine does not have must not end an agent that has others.
                 Err(error @ BindError::Listen { .. }) if configured.len() + inherited.len() > 1 => {
                     log::line(paths, &error.to_string());
@@ -104,7 +124,7 @@ pub fn bind_otlp(
         // Best effort: the standard library's shorter queue works too.
         let _ = rustix::net::listen(socket, BACKLOG_CONNECTIONS);
     }
-    if kept != before {
+    if kept != before && ports == Ports::Free {
         write_kept(paths, &kept)?;
     }
     Ok(sockets)
@@ -113,11 +133,12 @@ pub fn bind_otlp(
 fn bind_one(
     paths: &Paths,
     configured: SocketAddr,
+    ports: Ports,
     kept: Option<SocketAddr>,
 ) -> Result<TcpListener, BindError> {
-    let free = SocketAddr::new(configured.ip(), 0);
+    let free = (ports == Ports::Free).then(|| SocketAddr::new(configured.ip(), 0));
     let mut last = None;
-    for address in kept.into_iter().chain([configured, free]) {
+    for address in kept.into_iter().chain([configured]).chain(free) {
         match bind_patiently(paths, address) {
             Ok(socket) => return Ok(socket),
             // A port below 1024 is refused in another way than a busy one; a free one serves both.
@@ -242,7 +263,7 @@ mod tests {
     }
 
     fn only(paths: &Paths, configured: SocketAddr) -> TcpListener {
-        bind_otlp(paths, &[configured], Vec::new()).unwrap().remove(0)
+        bind_otlp(paths, &[configured], Ports::Free, Vec::new()).unwrap().remove(0)
     }
 
     #[test]
@@ -258,13 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn a_gateways_busy_port_is_an_error_and_nothing_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path());
+        let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+        let configured = stranger.local_addr().unwrap();
+        let bind = || bind_otlp(&paths, &[configured], Ports::AsConfigured, Vec::new());
+        let error = bind().unwrap_err().to_string();
+        assert_eq!(error, format!("cannot listen on {configured}: the address is in use"));
+        drop(stranger);
+        assert_eq!(bind().unwrap()[0].local_addr().unwrap(), configured);
+        assert!(!paths.listen_file().exists());
+    }
+
+    #[test]
     fn inherited_sockets_stay_and_new_addresses_come_first_to_last() {
         let root = tempfile::tempdir().unwrap();
         let paths = paths(root.path());
         let old = only(&paths, "127.0.0.1:0".parse().unwrap());
         let old_address = old.local_addr().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let sockets = bind_otlp(&paths, &[free], vec![old]).unwrap();
+        let sockets = bind_otlp(&paths, &[free], Ports::Free, vec![old]).unwrap();
         let addresses: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(addresses, [free, old_address]);
     }

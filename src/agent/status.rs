@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
+use crate::budget::Standing;
 use crate::paths::Paths;
+use crate::statusline::limits::Limits;
 
 /// Version of the document.
 pub const SCHEMA: u32 = 1;
@@ -41,6 +43,13 @@ pub struct Status {
     pub install_id: Option<String>,
     /// Different label sets that are counted.
     pub series: Option<u64>,
+    /// Of an agent that receives for many.
+    pub gateway: Option<GatewayStatus>,
+    #[serde(default)]
+    pub budgets: Vec<Standing>,
+    /// Of a subscription, by window, as status lines were told.
+    #[serde(default)]
+    pub rate_limits: Limits,
     pub config_file: PathBuf,
     pub data_dir: PathBuf,
     pub disk_bytes: u64,
@@ -82,6 +91,33 @@ pub struct RequestCounts {
     pub malformed: u64,
     /// Of somebody who may not come in.
     pub denied: u64,
+}
+
+/// `agent run --gateway`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GatewayStatus {
+    /// By name: who may send, and who was heard of since the worker began.
+    pub senders: Vec<SenderStatus>,
+}
+
+/// Counts are the worker's.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SenderStatus {
+    pub name: String,
+    /// Whether it may send now.
+    pub known: bool,
+    pub connections: u64,
+    /// Records in accepted requests.
+    pub received: u64,
+    /// Records that were malformed, beyond a limit, or another program's.
+    pub rejected: u64,
+    /// Requests that were told to come back.
+    pub refused: u64,
+    /// Requests that could not be read.
+    pub malformed: u64,
+    pub last_seen: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

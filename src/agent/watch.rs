@@ -17,6 +17,9 @@ use crate::paths::Paths;
 /// Quiet time after the last event before the files are read.
 const SETTLE: Duration = Duration::from_millis(150);
 
+/// Kubernetes replaces every file of a mounted map at once, by this link beside them.
+const KUBERNETES_LINK: &str = "..data";
+
 /// Ends watching when dropped.
 pub struct ConfigWatch {
     _watcher: RecommendedWatcher,
@@ -72,7 +75,8 @@ fn files(paths: &Paths) -> [PathBuf; 2] {
 fn names(paths: &Paths) -> BTreeSet<OsString> {
     let linked = files(paths).into_iter().filter_map(|file| file.canonicalize().ok());
     let all = files(paths).into_iter().chain(linked);
-    all.filter_map(|file| file.file_name().map(OsStr::to_owned)).collect()
+    let names = all.filter_map(|file| file.file_name().map(OsStr::to_owned));
+    names.chain([OsString::from(KUBERNETES_LINK)]).collect()
 }
 
 fn directories(paths: &Paths) -> Vec<PathBuf> {

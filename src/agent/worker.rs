@@ -9,12 +9,15 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use jiff::Timestamp;
 use rustix::fs::Mode;
-use rustix::process::{Pid, Signal, getppid, kill_process, test_kill_process};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process, setrlimit, test_kill_process,
+};
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -33,6 +36,7 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::receive;
+use crate::receive::gateway::{self, FilesWatch, Gateway};
 
 mod page;
 mod reload;
@@ -60,8 +64,11 @@ const STORE_DIED: &str =
     "the store's thread has ended without being asked to; `ccotel agent logs` says more";
 
 /// Runs until told to stop. An error is also said on standard output, where the holder reads it.
-pub fn run(paths: &Paths) -> Exit {
-    match prepare_and_work(paths) {
+pub fn run(paths: &Paths, gateway: bool) -> Exit {
+    if gateway {
+        log::use_stderr();
+    }
+    match prepare_and_work(paths, gateway) {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -72,7 +79,7 @@ pub fn run(paths: &Paths) -> Exit {
     }
 }
 
-fn prepare_and_work(paths: &Paths) -> anyhow::Result<()> {
+fn prepare_and_work(paths: &Paths, gateway: bool) -> anyhow::Result<()> {
     let inherited = sockets::inherit().context("cannot use the holder's sockets")?;
     let control = inherited.control.context("started without sockets; use `ccotel agent run`")?;
     // Whatever is created from here on, by SQLite too, is the user's alone.
@@ -86,7 +93,7 @@ fn prepare_and_work(paths: &Paths) -> anyhow::Result<()> {
         .build()
         .context("cannot start the runtime")?;
     let local = LocalSet::new();
-    let result = local.block_on(&runtime, work(paths, inherited.otlp, control, token));
+    let result = local.block_on(&runtime, work(paths, gateway, inherited.otlp, control, token));
     // What is left (a hanging delivery) must not hold up the end.
     runtime.shutdown_background();
     drop::<File>(lock);
@@ -96,6 +103,7 @@ fn prepare_and_work(paths: &Paths) -> anyhow::Result<()> {
 struct Worker {
     paths: Paths,
     rooms: Rooms,
+    gateway: Option<Arc<Gateway>>,
     /// The holder, as long as it is our parent.
     holder: Option<Pid>,
     started: Timestamp,
@@ -115,6 +123,7 @@ struct Worker {
 
 async fn work(
     paths: &Paths,
+    gateway: bool,
     otlp: Vec<std::net::TcpListener>,
     control: std::os::unix::net::UnixListener,
     token: String,
@@ -124,7 +133,8 @@ async fn work(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (config, known, warning) = config_at_start(paths);
-    let rooms = Rooms::open(paths, &config, token, known).await?;
+    let gateway = if gateway { Some(open_gateway(paths, &config, &otlp)?) } else { None };
+    let rooms = Rooms::open(paths, &config, token, known, gateway.clone()).await?;
     for notice in notices::load(paths, is_alive) {
         rooms.notice(&notice);
     }
@@ -135,6 +145,7 @@ async fn work(
     let worker = Rc::new(Worker {
         paths: paths.clone(),
         rooms,
+        gateway,
         holder,
         started: Timestamp::now(),
         sessions: RefCell::default(),
@@ -180,6 +191,20 @@ async fn work(
     Ok(())
 }
 
+/// Who may send. An error ends the worker, and is tried again by the holder.
+fn open_gateway(
+    paths: &Paths,
+    config: &Config,
+    otlp: &[std::net::TcpListener],
+) -> anyhow::Result<Arc<Gateway>> {
+    let addresses: Vec<_> = otlp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    gateway::check_sockets(&config.gateway, &addresses)?;
+    // A connection is a descriptor; shells start programs with few.
+    let descriptors = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: descriptors.maximum, ..descriptors });
+    Ok(Arc::new(Gateway::open(&config.gateway, paths)?))
+}
+
 fn tokio_listener(listener: std::net::TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
@@ -218,7 +243,11 @@ impl Worker {
                 None
             }
         };
+        let mut files = self.gateway.as_ref().map(|_| FilesWatch::start());
         loop {
+            if let (Some(files), Some(gateway)) = (&mut files, &self.gateway) {
+                files.watch(gateway.directories());
+            }
             let watching_launches = self.sessions.borrow().is_watching();
             let changed = async {
                 match &mut watch {
@@ -226,7 +255,14 @@ impl Worker {
                     None => std::future::pending().await,
                 }
             };
+            let files_changed = async {
+                match &mut files {
+                    Some(files) => files.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                () = files_changed => self.gateway.iter().for_each(|gateway| gateway.reload()),
                 () = changed => self.reload_if_changed().await,
                 () = self.reload.notified() => self.reload_if_changed().await,
                 () = self.launched.notified() => {}
@@ -254,6 +290,10 @@ impl Worker {
                 notices::add(&self.paths, &notice, is_alive);
                 self.sessions.borrow_mut().notice(notice, SystemTime::now());
                 self.launched.notify_one();
+                done("noted")
+            }
+            Request::RateLimits { limits } => {
+                self.rooms.hear(&limits);
                 done("noted")
             }
             Request::Sync => match timeout(SYNC_WAIT, self.rooms.sync()).await {
@@ -318,12 +358,16 @@ impl Worker {
     /// A configured address that is not listened on: added since the start, or not of this machine.
     fn listen_warning(&self, identity: &Identity) -> Option<Warning> {
         let config = self.config.borrow();
-        if config.agent.listen.len() <= identity.addresses.len() {
+        let (table, listen) = match self.gateway {
+            None => ("agent", &config.agent.listen),
+            Some(_) => ("gateway", &config.gateway.listen),
+        };
+        if listen.len() <= identity.addresses.len() {
             return None;
         }
         Some(Warning {
             at: Timestamp::now(),
-            what: "`[agent] listen` names more addresses than are listened on".into(),
+            what: format!("`[{table}] listen` names more addresses than are listened on"),
             remedy: "`ccotel agent restart` binds them, without refusing a connection".into(),
         })
     }
@@ -344,6 +388,9 @@ pub fn add_facts(status: &mut Status, facts: rooms::Facts) {
     status.destinations = facts.destinations;
     status.install_id = Some(facts.install_id);
     status.series = Some(facts.series);
+    status.gateway = facts.gateway;
+    status.budgets = facts.budgets;
+    status.rate_limits = facts.rate_limits;
     status.warnings.extend(facts.warnings);
 }
 

@@ -2,17 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Subcommand;
 
 use super::say;
+use crate::agent::holder::Role;
 use crate::agent::identity::Identity;
 use crate::agent::manage::{self, Restarted, Started};
 use crate::agent::{VERSION, files, holder, spawn, worker};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::paths::Paths;
+use crate::receive::gateway::Gateway;
 use crate::service::systemd;
 
 mod logs;
@@ -31,6 +34,9 @@ pub enum Command {
         /// Where an agent runs already, wait, and take over when it ends
         #[arg(long)]
         wait: bool,
+        /// Receive for many: senders elsewhere, each with a token or a certificate of its own
+        #[arg(long, conflicts_with = "detached")]
+        gateway: bool,
         #[arg(long, hide = true)]
         detached: bool,
     },
@@ -55,7 +61,10 @@ pub enum Command {
         restart: bool,
     },
     #[command(hide = true)]
-    Worker,
+    Worker {
+        #[arg(long)]
+        gateway: bool,
+    },
 }
 
 /// The agent's own processes, told apart without the parser: its pages would stay in the memory of
@@ -65,9 +74,10 @@ pub fn of_agents_process(arguments: &[OsString]) -> Option<Args> {
     let command = match words.as_slice() {
         [Some("agent"), Some("spawn")] => Command::Spawn { restart: false },
         [Some("agent"), Some("run"), Some("--detached")] => {
-            Command::Run { wait: false, detached: true }
+            Command::Run { wait: false, gateway: false, detached: true }
         }
-        [Some("agent"), Some("worker")] => Command::Worker,
+        [Some("agent"), Some("worker")] => Command::Worker { gateway: false },
+        [Some("agent"), Some("worker"), Some("--gateway")] => Command::Worker { gateway: true },
         _ => return None,
     };
     Some(Args { command })
@@ -80,8 +90,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let paths = Paths::from_env()?;
     match &args.command {
-        Command::Run { wait, detached } => run_holder(&paths, *wait, *detached),
-        Command::Worker => Ok(worker::run(&paths)),
+        Command::Run { detached: true, .. } => {
+            holder::run(&paths, &[], Role::Detached)?;
+            Ok(Exit::Done)
+        }
+        Command::Run { wait, gateway, .. } => run_holder(&paths, *wait, *gateway),
+        Command::Worker { gateway } => Ok(worker::run(&paths, *gateway)),
         Command::Start => start(&paths),
         Command::Stop { stay } => stop(&paths, *stay),
         Command::Restart { if_older } => restart(&paths, *if_older),
@@ -90,11 +104,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn run_holder(paths: &Paths, wait: bool, detached: bool) -> anyhow::Result<Exit> {
-    if detached {
-        holder::run(paths, &[], true)?;
-        return Ok(Exit::Done);
-    }
+fn run_holder(paths: &Paths, wait: bool, gateway: bool) -> anyhow::Result<Exit> {
     if std::io::stderr().is_terminal() {
         // Typed by somebody: that is as good as `agent start`.
         files::remove(&paths.stay_file())?;
@@ -108,8 +118,26 @@ fn run_holder(paths: &Paths, wait: bool, detached: bool) -> anyhow::Result<Exit>
         tell("stopped with `ccotel agent stop --stay`; `ccotel agent start` starts it again");
         return Ok(Exit::Done);
     }
-    holder::run(paths, &config(paths).agent.listen, false)?;
+    if gateway {
+        holder::run(paths, &fit_gateway(paths)?, Role::Gateway)?;
+    } else {
+        holder::run(paths, &config(paths).agent.listen, Role::Foreground)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Where the gateway is to listen, once it is certain that it may. One that takes over sockets says it
+/// in its worker, which is started again and again: it must not end for a file that is being replaced.
+fn fit_gateway(paths: &Paths) -> anyhow::Result<Vec<SocketAddr>> {
+    let (config, known, warning) = worker::config_at_start(paths);
+    if let Some(warning) = warning {
+        anyhow::ensure!(known, "{}; {}", warning.what, warning.remedy);
+        eprintln!("ccotel: {}; {}", warning.what, warning.remedy);
+    }
+    if std::env::var_os("LISTEN_FDS").is_none() {
+        Gateway::open(&config.gateway, paths).context("the gateway does not start")?;
+    }
+    Ok(config.gateway.listen)
 }
 
 fn start(paths: &Paths) -> anyhow::Result<Exit> {

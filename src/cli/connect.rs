@@ -3,6 +3,7 @@
 //! A running agent watches the file, and so begins by itself.
 
 mod given;
+pub mod inherit;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::say_wrapped;
-use crate::agent::manage;
+use crate::agent::{files, manage};
 use crate::config::destination::{Credentials, DestinationConfig};
 use crate::config::edit::{ConfigFile, set_privacy};
 use crate::deliver::client::is_loopback;
@@ -19,12 +20,14 @@ use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
+use inherit::Draft;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ccotel connect prometheus http://localhost:9090
   ccotel connect loki http://localhost:3100 --since all
+  ccotel connect otlp --inherit
   ccotel connect prometheus https://prom.example.com/api/v1/write \\
       --name team-prom --bearer-token-file ~/prom.token --privacy minimal
 
@@ -36,7 +39,13 @@ pub struct Args {
     #[arg(value_enum, value_name = "TYPE", hide_possible_values = true)]
     pub kind: Kind,
     /// Its address; the usual path is added where there is none
-    pub url: String,
+    #[arg(required_unless_present = "inherit")]
+    pub url: Option<String>,
+    /// Take the collector that your own environment and settings export to already, with its headers
+    #[arg(long, conflicts_with_all = [
+        "url", "protocol", "tenant", "bearer_token_file", "token_command", "username", "header", "ca", "cert",
+    ])]
+    pub inherit: bool,
     /// What to call it [default: its type and host]
     #[arg(long)]
     pub name: Option<String>,
@@ -96,48 +105,104 @@ pub enum Kind {
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
-    let path = paths.config_file();
-    let mut file = ConfigFile::open(&path)?;
-    let config = match given::destination(args, &file) {
-        Ok(config) => config,
-        Err(wrong) => {
-            eprintln!("ccotel: {wrong}");
-            return Ok(Exit::Usage);
+    let file = ConfigFile::open(&paths.config_file())?;
+    if args.inherit {
+        return inherited(&paths, file, args);
+    }
+    match given::destination(args, &file) {
+        Ok(config) => add(&paths, file, args, &[Draft { config, secret: None }]),
+        Err(wrong) => Ok(usage(&wrong)),
+    }
+}
+
+/// Says what was found and where, and adds what can be.
+fn inherited(paths: &Paths, file: ConfigFile, args: &Args) -> anyhow::Result<Exit> {
+    if args.kind != Kind::Otlp {
+        return Ok(usage("--inherit is for otlp: what Claude Code exports is that"));
+    }
+    if let Some(asked) = args.privacy
+        && asked > file.privacy_level()
+    {
+        return Ok(usage(given::WIDER));
+    }
+    let found = inherit::look(paths, &file, args)?;
+    for line in &found.found {
+        say_wrapped(line);
+    }
+    for line in &found.left {
+        say_wrapped(&format!("left: {line}"));
+    }
+    match (found.destinations.is_empty(), found.found.is_empty()) {
+        (false, _) => add(paths, file, args, &found.destinations),
+        (true, false) if found.left.iter().all(|line| line.ends_with(" already")) => Ok(Exit::Done),
+        (true, false) => {
+            eprintln!("ccotel: nothing was connected");
+            Ok(Exit::Failed)
         }
-    };
-    file.add_destination(&config)?;
-    if let Some(level) = args.privacy {
-        set_privacy(&mut file, level);
+        (true, true) => {
+            eprintln!(
+                "ccotel: your environment and settings export to no other collector; give one's address: \
+                 `ccotel connect otlp URL`"
+            );
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+fn usage(wrong: &str) -> Exit {
+    eprintln!("ccotel: {wrong}");
+    Exit::Usage
+}
+
+/// Checks each, writes all in one step, and has the agent read them.
+fn add(paths: &Paths, mut file: ConfigFile, args: &Args, drafts: &[Draft]) -> anyhow::Result<Exit> {
+    let path = paths.config_file();
+    for Draft { config, .. } in drafts {
+        file.add_destination(config)?;
+        if let Some(level) = args.privacy {
+            set_privacy(&mut file, level);
+        }
     }
     if let Some(wrong) = given::refused(&path, &file.to_string(), &paths.home) {
-        eprintln!("ccotel: {wrong}");
-        return Ok(Exit::Usage);
+        return Ok(usage(&wrong));
     }
-    if sends_secrets_in_the_clear(&config)
+    if drafts.iter().any(|draft| sends_secrets_in_the_clear(&draft.config))
         && !args.yes
         && !confirm("The credentials would cross the network unencrypted (http). Go on?")?
     {
         eprintln!("ccotel: nothing was changed; use an https url, or --yes");
         return Ok(Exit::Failed);
     }
-    if !args.no_check {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the check")?;
-        let verdict = runtime.block_on(probe(&config));
-        if !report(&config.name, &verdict) {
-            return Ok(Exit::Failed);
+    for draft in drafts {
+        draft.write_secret()?;
+    }
+    if !args.no_check && !check(drafts)? {
+        for (path, _) in drafts.iter().filter_map(|draft| draft.secret.as_ref()) {
+            files::remove(path)?;
         }
+        return Ok(Exit::Failed);
     }
     file.save()?;
-    let when = if manage::reload(&paths, |names| names.contains(&config.name.as_str())) {
+    let names: Vec<&str> = drafts.iter().map(|draft| draft.config.name.as_str()).collect();
+    let when = if manage::reload(paths, |known| names.iter().all(|name| known.contains(name))) {
         "the agent sends to it from now on"
     } else {
         "the agent sends to it once it runs: the next `claude` starts it"
     };
-    say_wrapped(&format!("{}: written to {}; {when}", config.name, path.display()));
+    for name in names {
+        say_wrapped(&format!("{name}: written to {}; {when}", path.display()));
+    }
     Ok(Exit::Done)
+}
+
+fn check(drafts: &[Draft]) -> anyhow::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the check")?;
+    let answers =
+        |draft: &Draft| report(&draft.config.name, &runtime.block_on(probe(&draft.config)));
+    Ok(drafts.iter().all(answers))
 }
 
 /// Says what was found; false if it is not to be written.

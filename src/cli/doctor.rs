@@ -20,6 +20,12 @@ const SCHEMA: u32 = 1;
 const TICK: Duration = Duration::from_millis(120);
 /// Columns of a check's name.
 const NAME_COLUMNS: usize = 18;
+/// Columns before the name.
+const MARK_COLUMNS: usize = 7;
+/// Where a reason begins.
+const WHY_COLUMN: usize = MARK_COLUMNS + NAME_COLUMNS + 1;
+/// From this width on, what follows a reason stands below it.
+const WIDE_COLUMNS: usize = 80;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -65,7 +71,7 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
                 say(&format!("{gap}{}", looks.heading(above)));
                 above.clone_into(&mut heading);
             }
-            say_wrapped(&looks.check(check));
+            say(&looks.check(check));
         }),
     })?;
     bar.finish_and_clear();
@@ -95,11 +101,14 @@ fn progress() -> ProgressBar {
 struct Looks {
     colour: bool,
     verbose: bool,
+    /// 0: a pipe, where a line stays a line.
+    width: usize,
 }
 
 impl Looks {
     fn new(no_color: bool, verbose: bool) -> Self {
-        Self { colour: look(no_color).colour, verbose }
+        let look = look(no_color);
+        Self { colour: look.colour, verbose, width: look.width.unwrap_or(0) }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -120,17 +129,40 @@ impl Looks {
         let name = check.name.replace('_', " ");
         let name = name.trim_start_matches("destination ");
         let word = self.paint(colour, word);
-        let mut lines = vec![format!("  {word} {name:NAME_COLUMNS$} {}", check.why)];
+        let below = " ".repeat(if (1..WIDE_COLUMNS).contains(&self.width) {
+            MARK_COLUMNS
+        } else {
+            WHY_COLUMN
+        });
+        let first = format!("  {word} {name:NAME_COLUMNS$} ");
+        let mut lines = vec![self.wrapped(&check.why, &first, &below)];
         let worth = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
         let by_hand = check.by_hand.iter().filter(|_| worth || self.verbose);
-        lines.extend(by_hand.map(|words| format!("       {words}")));
+        lines.extend(by_hand.map(|words| self.wrapped(words, &below, &below)));
+        // A command stays one line: it is to be copied.
         let remedy = check.remedy.iter();
-        lines.extend(remedy.map(|command| format!("       $ {}", self.paint("36", command))));
-        if self.verbose || (worth && check.details.len() > 1) {
+        lines.extend(remedy.map(|command| format!("{below}$ {}", self.paint("36", command))));
+        if self.verbose {
             let details = check.details.iter();
-            lines.extend(details.map(|line| format!("         {}", self.paint("2", line))));
+            lines.extend(details.map(|line| self.wrapped(line, &below, &format!("{below}  "))));
         }
         lines.join("\n")
+    }
+
+    /// Colours take no room on the screen, and `first` may have some: it is put in front afterwards.
+    fn wrapped(&self, words: &str, first: &str, below: &str) -> String {
+        if self.width == 0 {
+            return format!("{first}{words}");
+        }
+        let room = " ".repeat(if first.trim().is_empty() { first.len() } else { WHY_COLUMN });
+        let options = textwrap::Options::new(self.width)
+            .initial_indent(&room)
+            .subsequent_indent(below)
+            .break_words(false) // a path is copied whole
+            .word_separator(textwrap::WordSeparator::AsciiSpace)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
+        let text = textwrap::fill(words, options);
+        format!("{first}{}", text.get(room.len()..).unwrap_or(&text))
     }
 
     fn summary(&self, checks: &[Check]) -> String {

@@ -20,6 +20,7 @@ pub mod connect;
 pub mod demo;
 pub mod disconnect;
 pub mod doctor;
+pub mod gateway;
 pub mod import;
 pub mod init;
 pub mod man;
@@ -31,6 +32,7 @@ pub mod service;
 pub mod setup;
 pub mod stack;
 pub mod status;
+pub mod statusline;
 pub mod tags;
 pub mod top;
 pub mod uninstall;
@@ -73,6 +75,8 @@ pub enum Command {
     Open(open::Args),
     /// What runs, what arrived, what is waiting, and what went wrong
     Status(status::Args),
+    /// One line for Claude Code's own status line: cost, budget, context, limits
+    Statusline(statusline::Args),
     /// The tags in effect here, and which file each came from
     Tags(tags::Args),
     /// Take in past usage, from the transcripts that Claude Code keeps
@@ -97,6 +101,8 @@ pub enum Command {
     Config(config::Args),
     /// The background agent that keeps and forwards what Claude Code sends
     Agent(agent::Args),
+    /// Who may send to an agent that receives for many (`ccotel agent run --gateway`)
+    Gateway(gateway::Args),
     /// The agent as a service of systemd or launchd
     Service(service::Args),
     /// The shell hook: from then on `claude` is `ccotel claude`
@@ -150,6 +156,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Top(args) => top::run(args, cli.no_color),
         Command::Open(args) => open::run(args),
         Command::Status(args) => status::run(args),
+        Command::Statusline(args) => Ok(statusline::run(args, cli.no_color)),
         Command::Tags(args) => tags::run(args),
         Command::Import(args) => import::run(args, cli.no_color),
         Command::Doctor(args) => doctor::run(args, cli.no_color),
@@ -162,6 +169,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Stack(args) => stack::run(args),
         Command::Config(args) => config::run(args),
         Command::Agent(args) => agent::run(args),
+        Command::Gateway(args) => gateway::run(args),
         Command::Service(args) => service::run(args),
         Command::Init(args) => init::run(args),
         Command::Wrap(args) => claude::run_wrap(args),

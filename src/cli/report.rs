@@ -48,7 +48,7 @@ pub struct Args {
     /// Up to this time, which is not included [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
-    /// What rows stand for, at most two: hour, day, week, month, project, team, model, repo, branch,
+    /// What rows stand for, at most two: hour, day, week, month, project, team, sender, model, repo, branch,
     /// tool, session, user, query_source, tag:NAME
     #[arg(long, value_name = "DIMENSION", value_delimiter = ',', default_value = "day")]
     by: Vec<String>,

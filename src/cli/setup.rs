@@ -1,6 +1,7 @@
 //! `ccotel setup`: one question a part, each change shown before it is made.
 
 mod parts;
+mod status_line;
 mod steps;
 
 use std::io::IsTerminal as _;
@@ -29,8 +30,9 @@ Examples:
 
 A part is shell (what is typed as `claude`), editors (VS Code and its family), background (Claude Code's \
 own background sessions), env (whatever else starts Claude Code, such as the desktop app), service \
-(systemd or launchd), or import (usage from before). Without a word from you a part is set up where \
-there is something of its kind; env only beside the desktop app. `ccotel uninstall` undoes all of it.")]
+(systemd or launchd), import (usage from before), or statusline (Claude Code's; one of yours stays, and \
+ours adds a line). Without a word from you a part is set up where there is something of its kind; env \
+only beside the desktop app, statusline only where you are asked. `ccotel uninstall` undoes all of it.")]
 pub struct Args {
     /// Set up what is usual, without a question
     #[arg(long)]
@@ -67,6 +69,7 @@ pub enum Part {
     Env,
     Service,
     Import,
+    Statusline,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {

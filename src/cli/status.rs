@@ -11,9 +11,13 @@ use crate::agent::ensure::{self, EnsureError};
 use crate::agent::identity::Identity;
 use crate::agent::signals::Signals;
 use crate::agent::status::{Status, Warning};
+use crate::budget::{Standing, standings};
+use crate::config;
 use crate::exit::Exit;
 use crate::launch::problems;
 use crate::paths::Paths;
+use crate::report::history::reader::{History, Imported};
+use crate::report::time::Clock;
 
 pub mod screen;
 
@@ -34,6 +38,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
     if args.watch {
         return watch(&paths);
+    }
+    if !config::load(&paths).config.budgets.all.is_empty() {
+        // As `report` does: then both are the same number.
+        control::sync(&paths);
     }
     let status = gather(&paths);
     if args.json {
@@ -81,7 +89,21 @@ pub fn gather(paths: &Paths) -> Status {
         }
     };
     status.warnings.extend(launch_problems(paths));
+    if status.worker.is_none() {
+        status.budgets = budgets(paths);
+    }
     status
+}
+
+/// From the history alone. That it cannot be read, the agent or `report` will say.
+fn budgets(paths: &Paths) -> Vec<Standing> {
+    let budgets = config::load(paths).config.budgets.all;
+    if budgets.is_empty() {
+        return Vec::new();
+    }
+    let Ok(clock) = Clock::system(None) else { return Vec::new() };
+    let history = History::open(paths, Imported::Include);
+    history.and_then(|it| standings(it.as_ref(), &clock, &budgets)).unwrap_or_default()
 }
 
 fn ask(paths: &Paths, identity: &Identity) -> Status {

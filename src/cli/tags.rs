@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::launch::prepare::{self, Here};
 use crate::launch::problems::{self, LaunchProblem};
 use crate::paths::Paths;
+use crate::report::table::money;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -45,6 +46,12 @@ fn document(here: &Here, launches: &[LaunchProblem]) -> Value {
             "source": resolved.level_source.source,
             "line": resolved.level_source.line,
         },
+        "budgets": resolved.budgets.iter().map(|(budget, source)| json!({
+            "period": budget.period.name(),
+            "budget_usd": budget.usd,
+            "source": source.source,
+            "line": source.line,
+        })).collect::<Vec<_>>(),
         "files": files(here),
         "problems": found(here),
         "launch_problems": launches.iter().map(of_launch).collect::<Vec<_>>(),
@@ -85,6 +92,10 @@ fn text(here: &Here, launches: &[LaunchProblem]) -> String {
         text.push('\n');
     };
     line(format!("\nPrivacy level: {level} ({})", resolved.level_source));
+    for (budget, source) in &resolved.budgets {
+        let (amount, period) = (money(budget.usd), budget.period.name());
+        line(format!("Budget of the project: {amount} {period}, only shown ({source})"));
+    }
     let files = files(here);
     if !files.is_empty() {
         line(format!("Files read: {}", files.join(", ")));

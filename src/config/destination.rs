@@ -51,6 +51,26 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
+/// `signals = ["metrics", "logs", "traces"]`: what an `otlp` destination gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signals {
+    pub metrics: bool,
+    pub logs: bool,
+    pub traces: bool,
+}
+
+impl Signals {
+    pub const ALL: Self = Self { metrics: true, logs: true, traces: true };
+
+    /// As they are named in a file.
+    pub fn names(self) -> Vec<&'static str> {
+        [(self.metrics, "metrics"), (self.logs, "logs"), (self.traces, "traces")]
+            .into_iter()
+            .filter_map(|(there, name)| there.then_some(name))
+            .collect()
+    }
+}
+
 /// One `[[destination]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationConfig {
@@ -66,6 +86,8 @@ pub struct DestinationConfig {
     /// Value of `X-Scope-OrgID`.
     pub tenant: Option<String>,
     pub tls: Tls,
+    /// Of an `otlp`; the others take one thing anyway.
+    pub signals: Signals,
     /// Only tighter than `[privacy] level`.
     pub privacy: PrivacyLevel,
     /// `since = "now" | "all" | RFC 3339`, written by `connect`: where a new destination begins.

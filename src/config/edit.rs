@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
 
-use super::destination::{Credentials, DestinationConfig, DestinationType, Protocol};
+use super::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Signals};
 use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
 
@@ -192,6 +192,10 @@ fn destination_table(config: &DestinationConfig) -> Table {
     if !config.headers.is_empty() {
         table.insert("headers", inline(config.headers.iter().cloned()));
     }
+    if config.signals != Signals::ALL {
+        let names: toml_edit::Array = config.signals.names().into_iter().collect();
+        table.insert("signals", value(names));
+    }
     let files = [("ca", &config.tls.ca), ("cert", &config.tls.cert), ("key", &config.tls.key)];
     let files: Vec<_> =
         files.into_iter().filter_map(|(key, path)| Some((key, shown(path.as_ref()?)))).collect();
@@ -252,7 +256,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::destination::Tls;
+    use crate::config::destination::{Signals, Tls};
 
     fn destination(name: &str) -> DestinationConfig {
         DestinationConfig {
@@ -264,6 +268,7 @@ mod tests {
             headers: Vec::new(),
             tenant: None,
             tls: Tls::default(),
+            signals: Signals::ALL,
             privacy: PrivacyLevel::Standard,
             since: Since::Now,
         }

@@ -12,8 +12,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::Config;
+use super::budget::Budget;
 use super::destination::DestinationConfig;
-use super::limits::{CONFIG_FILE_BYTES_MAX, DESTINATIONS_MAX};
+use super::gateway::GatewayShape;
+use super::limits::{BUDGETS_MAX, CONFIG_FILE_BYTES_MAX, DESTINATIONS_MAX, SENDERS_MAX};
 use super::problem::Problem;
 use super::shape::{self, Shape};
 use super::table::At;
@@ -191,6 +193,7 @@ impl Draft {
             tags,
             level,
             email_hashed,
+            budgets,
             ..
         } = shape;
         let origins = &mut self.loaded.origins;
@@ -203,6 +206,10 @@ impl Draft {
         take(origins, file, "agent.history_days", history_days, &mut agent.history_days);
         take(origins, file, "privacy.level", level, &mut config.privacy.level);
         take(origins, file, "privacy.email", email_hashed, &mut config.privacy.email_hashed);
+        take(origins, file, "budget.notify", budgets.notify, &mut config.budgets.notify);
+        for At { value, line } in budgets.all {
+            self.budget(file, value, line);
+        }
         for (name, At { value, line }) in tags {
             // `a.b` in one file and `a_b` in the next are the same tag.
             let tags = &mut self.loaded.config.tags;
@@ -216,6 +223,37 @@ impl Draft {
         for read in shape.destinations {
             self.destination(file, read);
         }
+        self.gateway(file, shape.gateway);
+    }
+
+    fn gateway(&mut self, file: &Path, shape: GatewayShape) {
+        let mut lines = Vec::new();
+        let too_many = shape.apply(&mut self.loaded.config.gateway, &mut lines);
+        for (key, line) in lines {
+            self.set(&format!("gateway.{key}"), file, line);
+        }
+        if let Some(line) = too_many {
+            let what = format!("more than {SENDERS_MAX} senders; the rest is left out");
+            let problem = Problem::error(file, what, "use a second gateway for some");
+            self.loaded.problems.push(problem.at(line, "gateway.sender"));
+        }
+    }
+
+    /// A user's budget takes the place of the organisation's of the same scope and period.
+    fn budget(&mut self, file: &Path, budget: Budget, line: u32) {
+        let key = budget.key();
+        let all = &mut self.loaded.config.budgets.all;
+        all.retain(|known| (&known.scope, known.period) != (&budget.scope, budget.period));
+        if all.len() >= BUDGETS_MAX {
+            let what = format!("more than {BUDGETS_MAX} budgets in all; `{key}` is left out");
+            let problem = Problem::error(file, what, "keep those that somebody looks at");
+            self.loaded.problems.push(problem.at(line, key));
+            return;
+        }
+        let place = all
+            .partition_point(|known| (&known.scope, known.period) < (&budget.scope, budget.period));
+        all.insert(place, budget);
+        self.set(&key, file, line);
     }
 
     /// A user's destination takes the place of the organisation's of the same name.

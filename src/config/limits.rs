@@ -1,5 +1,7 @@
 //! Every built-in limit, in one list, for `ccotel config show`.
 
+use crate::receive::gateway;
+
 /// One limit of the program that is no setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Limit {
@@ -17,8 +19,12 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const DESTINATIONS_MAX: usize = 16;
 /// `headers` of one destination.
 pub const HEADERS_MAX: usize = 16;
+/// Budgets in all: each gives two series, and is a question to the history.
+pub const BUDGETS_MAX: usize = 32;
 /// `[agent] listen` addresses.
 pub const LISTEN_MAX: usize = 8;
+/// Senders of one gateway.
+pub const SENDERS_MAX: usize = 500;
 /// `[agent] allowed_hosts`.
 pub const ALLOWED_HOSTS_MAX: usize = 16;
 /// Of one name, as in DNS.
@@ -34,6 +40,7 @@ pub const HISTORY_DAYS_MAX: u32 = 3650;
 pub const LIMITS: &[Limit] = &[
     limit("config.file", CONFIG_FILE_BYTES_MAX, "bytes", "a larger config.toml is not read"),
     limit("config.destinations", DESTINATIONS_MAX as u64, "", "further ones are refused"),
+    limit("config.budgets", BUDGETS_MAX as u64, "", "further ones are refused"),
     limit("config.headers", HEADERS_MAX as u64, "", "of one destination"),
     limit("config.listen", LISTEN_MAX as u64, "addresses", "further ones are refused"),
     limit("config.allowed_hosts", ALLOWED_HOSTS_MAX as u64, "names", "further ones are refused"),
@@ -106,6 +113,44 @@ pub const LIMITS: &[Limit] = &[
         "of all requests at once; further ones are told to come again",
     ),
     limit("receive.connections", RECEIVE.connections_max as u64, "", "further ones wait"),
+    limit("gateway.senders", SENDERS_MAX as u64, "", "further ones are left out, and said"),
+    limit("gateway.connections", GATEWAY.connections_max as u64, "", "of all; further ones wait"),
+    limit(
+        "gateway.bodies",
+        GATEWAY.budget_bytes_max as u64,
+        "bytes",
+        "of all requests at once; further ones are told to come again",
+    ),
+    limit(
+        "gateway.decompressed",
+        GATEWAY.decompressed_bytes_max as u64,
+        "bytes",
+        "a request that is larger decompressed gets a 413",
+    ),
+    limit(
+        "gateway.tokens",
+        gateway::tokens::TOKENS_MAX as u64,
+        "",
+        "of one sender; a file with more lets nobody in",
+    ),
+    limit(
+        "gateway.sender.connections",
+        gateway::usage::CONNECTIONS_MAX as u64,
+        "",
+        "of one sender; further ones are told to come again",
+    ),
+    limit(
+        "gateway.sender.requests",
+        gateway::usage::REQUESTS_MAX as u64,
+        "",
+        "of one sender at once; further ones wait for their turn",
+    ),
+    limit(
+        "gateway.sender.bodies",
+        gateway::usage::BODY_BYTES_MAX as u64,
+        "bytes",
+        "of one sender's requests at once; further ones are told to come again",
+    ),
     limit(
         "record.records",
         crate::record::RECORDS_MAX as u64,
@@ -120,6 +165,7 @@ pub const LIMITS: &[Limit] = &[
     ),
 ];
 
+const GATEWAY: crate::receive::Limits = gateway::LIMITS;
 const RECEIVE: crate::receive::Limits = crate::receive::Limits::DESIGN;
 
 const fn limit(name: &'static str, value: u64, unit: &'static str, what: &'static str) -> Limit {

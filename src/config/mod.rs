@@ -1,8 +1,10 @@
 //! Config: `config.toml`, read, layered, watched and edited.
 
+pub mod budget;
 pub mod destination;
 pub mod edit;
 pub mod file;
+pub mod gateway;
 pub mod layers;
 pub mod limits;
 pub mod problem;
@@ -13,7 +15,9 @@ pub mod table;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use budget::Budgets;
 use destination::DestinationConfig;
+use gateway::GatewayConfig;
 
 pub use layers::{Loaded, Origin, load, read, read_last_valid};
 pub use problem::{Problem, Severity};
@@ -22,13 +26,16 @@ use crate::record::PrivacyLevel;
 
 /// The effective configuration: built-in defaults, the organisation's file, the user's file,
 /// `CCOTEL_*` of this process, flags; each proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub agent: AgentConfig,
     /// `[tags]` of the organisation's file (overridden by the user's), encoded nowhere yet.
     pub tags: BTreeMap<String, String>,
     pub privacy: PrivacyConfig,
+    pub budgets: Budgets,
     pub destinations: Vec<DestinationConfig>,
+    /// For `agent run --gateway` alone.
+    pub gateway: GatewayConfig,
 }
 
 /// `[agent]`.
@@ -80,7 +87,9 @@ impl Default for Config {
             agent,
             tags: BTreeMap::new(),
             privacy: PrivacyConfig::default(),
+            budgets: Budgets::default(),
             destinations: Vec::new(),
+            gateway: GatewayConfig::default(),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::budget::{self, ReadBudgets};
 use super::destination::{self, DestinationConfig};
+use super::gateway::{self, GatewayShape};
 use super::limits::{
     ALLOWED_HOSTS_MAX, DISK_BYTES_MAX, DISK_BYTES_MIN, HISTORY_DAYS_MAX, HOST_BYTES_MAX, LISTEN_MAX,
 };
@@ -27,7 +29,9 @@ pub struct Shape {
     pub email_hashed: Option<At<bool>>,
     /// The line of a `[privacy] level` that cannot be understood.
     pub level_unclear: Option<u32>,
+    pub budgets: ReadBudgets,
     pub destinations: Vec<ReadDestination>,
+    pub gateway: GatewayShape,
 }
 
 /// A `[[destination]]`, before its level is held against `[privacy]`.
@@ -50,7 +54,11 @@ pub fn read(file: &Path, text: &str, home: &Path) -> (Option<Shape>, Vec<Problem
         agent(table, &mut shape);
     }
     privacy(&mut top, &mut shape);
+    shape.budgets = top.table("budget").map(budget::read).unwrap_or_default();
     shape.destinations = destinations(&mut top, file, home);
+    if let Some(table) = top.table("gateway") {
+        shape.gateway = gateway::read(table, home, file.parent().unwrap_or(Path::new("/")));
+    }
     top.finish();
     (Some(shape), source.into_problems())
 }
@@ -204,18 +212,24 @@ pub fn privacy_word(level: PrivacyLevel) -> &'static str {
 }
 
 fn listen_addresses(texts: &[String]) -> Result<Vec<SocketAddr>, String> {
+    let addresses = socket_addresses(texts, "127.0.0.1:14318")?;
+    match addresses.iter().find(|address| !address.ip().is_loopback()) {
+        Some(address) => Err(format!("can only hold loopback addresses, and `{address}` is none")),
+        None => Ok(addresses),
+    }
+}
+
+/// 1 to 8 different addresses, in words like `example` otherwise.
+pub fn socket_addresses(texts: &[String], example: &str) -> Result<Vec<SocketAddr>, String> {
     if texts.is_empty() || texts.len() > LISTEN_MAX {
         return Err(format!("must hold 1 to {LISTEN_MAX} addresses"));
     }
     let mut addresses = Vec::new();
     for text in texts {
         let numeric = text.replacen("localhost:", "127.0.0.1:", 1);
-        let address: SocketAddr = numeric.parse().map_err(|_| {
-            format!("must hold addresses like \"127.0.0.1:14318\", and `{text}` is none")
-        })?;
-        if !address.ip().is_loopback() {
-            return Err(format!("can only hold loopback addresses, and `{text}` is none"));
-        }
+        let address: SocketAddr = numeric
+            .parse()
+            .map_err(|_| format!("must hold addresses like \"{example}\", and `{text}` is none"))?;
         if !addresses.contains(&address) {
             addresses.push(address);
         }

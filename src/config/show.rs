@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::destination::{Credentials, DestinationConfig};
+use super::destination::{Credentials, DestinationConfig, DestinationType};
 use super::limits::{LIMITS, Limit};
 use super::shape::privacy_word;
 use super::{Accept, Loaded};
@@ -45,6 +45,11 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
     for (key, value) in &config.tags {
         entries.push(entry(loaded, &format!("tags.{key}"), json!(value)));
     }
+    entries.extend(gateway_entries(loaded));
+    entries.push(entry(loaded, "budget.notify", json!(config.budgets.notify)));
+    for budget in &config.budgets.all {
+        entries.push(entry(loaded, &budget.key(), json!(budget.usd)));
+    }
     for destination in &config.destinations {
         entries.extend(destination_entries(loaded, destination));
     }
@@ -54,6 +59,43 @@ pub fn entries(loaded: &Loaded) -> Vec<Entry> {
 /// The built-in limits, which are no settings.
 pub fn limits() -> &'static [Limit] {
     LIMITS
+}
+
+/// What is set of `[gateway]`: most machines have none.
+fn gateway_entries(loaded: &Loaded) -> Vec<Entry> {
+    let gateway = &loaded.config.gateway;
+    let listen: Vec<String> = gateway.listen.iter().map(ToString::to_string).collect();
+    let values = [
+        ("listen", json!(listen)),
+        ("tls.cert", json!(gateway.tls.as_ref().map(|tls| &tls.cert))),
+        ("tls.key", json!(gateway.tls.as_ref().map(|tls| &tls.key))),
+        ("client_ca", json!(gateway.client_ca)),
+        ("tls_ended_by_proxy", json!(gateway.tls_ended_by_proxy)),
+        ("tokens", json!(gateway.tokens)),
+        ("metrics_token_file", json!(gateway.metrics_token_file)),
+        ("url", json!(gateway.url)),
+    ];
+    let set = |key: &str| loaded.origins.contains_key(&format!("gateway.{key}"));
+    let mut entries: Vec<Entry> = values
+        .into_iter()
+        .filter(|(key, _)| set(key))
+        .map(|(key, value)| entry(loaded, &format!("gateway.{key}"), value))
+        .collect();
+    for sender in &gateway.senders {
+        let mut value = serde_json::Map::new();
+        if let Some(certificate) = &sender.certificate {
+            value.insert("certificate".into(), json!(certificate));
+        }
+        if let Some(level) = sender.privacy {
+            value.insert("privacy".into(), json!(privacy_word(level)));
+        }
+        if !sender.tags.is_empty() {
+            value.insert("tags".into(), json!(sender.tags));
+        }
+        let key = format!("gateway.sender.{}", sender.name);
+        entries.push(entry(loaded, &key, Value::Object(value)));
+    }
+    entries
 }
 
 fn destination_entries(loaded: &Loaded, destination: &DestinationConfig) -> Vec<Entry> {
@@ -75,6 +117,9 @@ fn destination_entries(loaded: &Loaded, destination: &DestinationConfig) -> Vec<
     }
     if let Some(tenant) = &destination.tenant {
         values.push(("tenant", json!(tenant)));
+    }
+    if destination.kind == DestinationType::Otlp {
+        values.push(("signals", json!(destination.signals.names())));
     }
     let tls = &destination.tls;
     let files = [("ca", &tls.ca), ("cert", &tls.cert), ("key", &tls.key)];

@@ -171,6 +171,23 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// The tables in this one, whose names are the user's own choice; what is none is reported.
+    pub fn named(self) -> Vec<(String, Table<'t>)> {
+        let mut tables = Vec::new();
+        for (name, value) in self.keys {
+            let line = self.source.line(value.span().start);
+            let name = name.get_ref().to_string();
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let path = self.dotted(&name);
+                    tables.push((name, self.child(table, path, line)));
+                }
+                other => self.wrong_type(&name, line, "a table", other),
+            }
+        }
+        tables
+    }
+
     /// `[[key]]`.
     pub fn tables(&mut self, key: &'static str) -> Vec<Table<'t>> {
         let Some((line, value)) = self.take(key) else { return Vec::new() };
@@ -198,6 +215,12 @@ impl<'t> Table<'t> {
     pub fn refuse(&self, key: &str, line: u32, what: impl Into<String>, remedy: impl Into<String>) {
         let problem = Problem::error(self.source.file, what, remedy).at(line, self.dotted(key));
         self.source.report(problem);
+    }
+
+    /// Says that this table is not acceptable.
+    pub fn refuse_self(&self, what: impl Into<String>, remedy: impl Into<String>) {
+        let problem = Problem::error(self.source.file, what, remedy);
+        self.source.report(problem.at(self.line, self.path.clone()));
     }
 
     pub fn warn(&self, key: &str, line: u32, what: impl Into<String>, remedy: impl Into<String>) {

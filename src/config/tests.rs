@@ -239,3 +239,40 @@ fn a_destination_cannot_be_wider_than_the_level() {
     assert_eq!(loaded.config.destinations[0].privacy, PrivacyLevel::Standard);
     assert!(said(&loaded)[0].starts_with("config.toml:5: `destination.x.privacy` is wider"));
 }
+
+#[test]
+fn a_gateways_sender_is_whole_or_left_out() {
+    let house = House::new();
+    house.organisation("[gateway]\nlisten = [\"0.0.0.0:1\"]\nclient_ca = \"ca.crt\"\n[[gateway.sender]]\nname = \"a\"\nprivacy = \"minimal\"\n");
+    let loaded = house.user(
+        "[gateway]\ntls = { cert = \"tls.crt\", key = \"~/tls.key\" }\nurl = \"https://x:1/\"\n\
+         [[gateway.sender]]\nname = \"b\"\ncertificate = \"b.example\"\ntags = { team = \"x\" }\n",
+    );
+    assert_eq!(said(&loaded), [""; 0]);
+    let gateway = &loaded.config.gateway;
+    assert_eq!(gateway.listen, ["0.0.0.0:1".parse().unwrap()]);
+    assert_eq!(gateway.url.as_deref(), Some("https://x:1"));
+    let names: Vec<_> = gateway.senders.iter().map(|sender| sender.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(gateway.senders[0].privacy, Some(PrivacyLevel::Minimal));
+    assert_eq!(loaded.origin("gateway.sender.b").line(), Some(4));
+    let cases = [
+        ("listen = [\"4318\"]", "`gateway.listen` must hold addresses like \"0.0.0.0:4318\""),
+        ("tls = { cert = \"/c\" }", "`gateway.tls` needs `cert` and `key`"),
+        ("url = \"x\"", "`gateway.url` must begin with"),
+        ("tls_ended_by_proxy = \"yes\"", "must be true or false"),
+        ("[[gateway.sender]]", "a sender without `name`"),
+        ("[[gateway.sender]]\nname = \"A\"", "`gateway.sender.name` must be 1 to 63"),
+        ("[[gateway.sender]]\nname = \"a\"\nprivacy = \"none\"", "`gateway.sender.privacy`"),
+        ("[[gateway.sender]]\nname = \"a\"\ncertificate = \"\"", "must have 1 to 253 bytes"),
+        ("[[gateway.sender]]\nname = \"a\"\ntags = { sender = \"b\" }", "a name that ccotel owns"),
+    ];
+    for (lines, expected) in cases {
+        let house = House::new();
+        let loaded = house.user(&format!("[gateway]\n{lines}\n"));
+        let errors: Vec<_> = loaded.problems.iter().filter(|problem| problem.is_error()).collect();
+        assert!(loaded.config.gateway.senders.is_empty(), "{lines}");
+        assert_eq!(errors.len(), 1, "{lines}: {errors:?}");
+        assert!(errors[0].what.contains(expected), "{lines}: {}", errors[0]);
+    }
+}

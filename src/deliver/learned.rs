@@ -61,7 +61,7 @@ impl Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::destination::{Credentials, DestinationType, Tls};
+    use crate::config::destination::{Credentials, DestinationType, Signals, Tls};
     use crate::record::PrivacyLevel;
     use crate::store::handle::Since;
 
@@ -75,6 +75,7 @@ mod tests {
             headers: Vec::new(),
             tenant: None,
             tls: Tls::default(),
+            signals: Signals::ALL,
             privacy: PrivacyLevel::Standard,
             since: Since::Now,
         }

@@ -57,8 +57,9 @@ pub struct LabelPair {
     pub value: String,
 }
 
-/// The tags that are stream labels, where set; the others are structured metadata.
-pub const STREAM_TAGS: [&str; 2] = ["project", "team"];
+/// The tags that are stream labels, where set; the others are structured metadata. A gateway's senders
+/// have streams of their own: what one sends late is not behind what another has sent.
+pub const STREAM_TAGS: [&str; 3] = ["project", "sender", "team"];
 
 /// The push of these events. `install_id` is `service_instance_id`.
 pub fn encode(events: &[Event], install_id: &str) -> Encoded {

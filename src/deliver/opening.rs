@@ -44,7 +44,7 @@ impl Opening {
         let key = DestinationKey {
             name: self.config.name.as_str().into(),
             privacy: self.config.privacy,
-            lanes: lanes(self.config.kind),
+            lanes: lanes(&self.config),
             since: self.config.since,
         };
         let opened = self.store.open_destination(key).await;

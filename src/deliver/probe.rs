@@ -7,9 +7,11 @@
 //! | victorialogs, otlp | `Export…ServiceRequest` without records | 200, 204 |
 
 use super::client::{Answer, Client, Failure};
+use super::task::lanes;
 use super::wire::{Encoded, Wire};
 use super::{loki, otlp, remote_write_v1, remote_write_v2};
 use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
+use crate::store::handle::Lane;
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +59,14 @@ fn requests(config: &DestinationConfig) -> Vec<Encoded> {
         (DestinationType::Loki | DestinationType::VictoriaLogs, _) => {
             vec![otlp::logs::encode(&[], "", config.kind)]
         }
-        (DestinationType::Otlp, _) => vec![
-            otlp::metrics::encode(&[], ""),
-            otlp::logs::encode(&[], "", config.kind),
-            otlp::traces::encode(&[], ""),
-        ],
+        (DestinationType::Otlp, _) => lanes(config)
+            .into_iter()
+            .map(|lane| match lane {
+                Lane::Samples => otlp::metrics::encode(&[], ""),
+                Lane::Events => otlp::logs::encode(&[], "", config.kind),
+                Lane::Spans => otlp::traces::encode(&[], ""),
+            })
+            .collect(),
     }
 }
 

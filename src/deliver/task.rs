@@ -39,12 +39,20 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// The wall clock, in milliseconds since the epoch.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// What can be sent to a destination of this type.
-pub fn lanes(kind: DestinationType) -> Vec<Lane> {
-    match kind {
+/// What is sent to a destination.
+pub fn lanes(config: &DestinationConfig) -> Vec<Lane> {
+    match config.kind {
         DestinationType::Prometheus => vec![Lane::Samples],
         DestinationType::Loki | DestinationType::VictoriaLogs => vec![Lane::Events],
-        DestinationType::Otlp => vec![Lane::Samples, Lane::Events, Lane::Spans],
+        DestinationType::Otlp => {
+            let signals = config.signals;
+            let of = [
+                (signals.metrics, Lane::Samples),
+                (signals.logs, Lane::Events),
+                (signals.traces, Lane::Spans),
+            ];
+            of.into_iter().filter_map(|(wanted, lane)| wanted.then_some(lane)).collect()
+        }
     }
 }
 
@@ -100,7 +108,7 @@ impl Task {
         Ok(Self {
             name: config.name.as_str().into(),
             client: Client::new(&config)?,
-            lanes: lanes(config.kind).into_iter().map(lane).collect(),
+            lanes: lanes(&config).into_iter().map(lane).collect(),
             config,
             install_id,
             store,

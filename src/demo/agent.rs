@@ -19,7 +19,9 @@ use crate::agent::rooms::{Clocks, Rooms};
 use crate::agent::status::Status;
 use crate::agent::{files, identity, worker};
 use crate::config::Config;
-use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use crate::deliver::client::Client;
 use crate::deliver::wall_clock_ms;
 use crate::deliver::wire::{Encoded, Wire};
@@ -228,6 +230,7 @@ fn door(url: String) -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::All,
     }

@@ -79,7 +79,7 @@ impl Destinations {
             let key = DestinationKey {
                 name: config.name.as_str().into(),
                 privacy: config.privacy,
-                lanes: task::lanes(config.kind),
+                lanes: task::lanes(config),
                 since: config.since,
             };
             agent.rooms.store().open_destination(key).await?;

@@ -83,9 +83,8 @@ async fn wrong(
         return check.by_hand(credentials(config, &of_file)).remedy(retry);
     }
     if words.contains("no trusted TLS connection") {
-        return check
-            .by_hand(format!("what is said of the certificate, at {of_file}"))
-            .remedy(retry);
+        let what = "put right what is said of it: on the server, in its url, or in `tls = { ca, cert, key }`";
+        return check.by_hand(format!("{what} of {of_file}")).remedy(retry);
     }
     if let Some(usual) = usual(config).await
         && let Some(command) = replace(&paths.config_file(), &config.url, &usual)

@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
+
 use super::check::Check;
 use super::port::{self, Held};
 use super::remedy::ours;
@@ -14,7 +16,12 @@ use crate::agent::{VERSION, sockets};
 use crate::config::Loaded;
 use crate::launch::problems::{self, Scope};
 use crate::paths::Paths;
+use crate::report::history::reader::{History, HistoryFile, Imported};
 use crate::service::registration;
+use crate::store::AHEAD_MS_MAX;
+
+/// What is recorded is stamped by the same clock.
+const AHEAD_SECONDS_MAX: i64 = 60;
 
 /// The agent as far as it answers.
 pub struct Agent {
@@ -34,7 +41,7 @@ pub fn look(paths: &Paths, loaded: &Loaded) -> Agent {
             let (status, check) = answers(paths, &identity, token.is_some());
             (Some(identity), status, check)
         }
-        Ok(None) => (None, None, not_running(paths)),
+        Ok(None) => (None, None, not_running(paths, loaded)),
         Err(error) => (None, None, unusable(&error)),
     };
     let mut checks = vec![first];
@@ -43,6 +50,7 @@ pub fn look(paths: &Paths, loaded: &Loaded) -> Agent {
         None => Check::not_checked("agent_version", "no agent runs"),
     });
     checks.push(listening(paths, loaded, identity.as_ref()));
+    checks.push(clock(paths));
     checks.push(service(paths));
     checks.push(match &status {
         Some(status) => notices(paths, status),
@@ -52,8 +60,11 @@ pub fn look(paths: &Paths, loaded: &Loaded) -> Agent {
     Agent { identity, status, token, checks }
 }
 
-fn not_running(paths: &Paths) -> Check {
+fn not_running(paths: &Paths, loaded: &Loaded) -> Check {
     let name = "agent";
+    if ensure::is_held(paths).unwrap_or(false) {
+        return unknown(paths, loaded);
+    }
     if paths.stay_file().exists() {
         let why = "it was stopped with `ccotel agent stop --stay`: no session is counted";
         return Check::failed(name, why).remedy(ours("agent start"));
@@ -63,6 +74,31 @@ fn not_running(paths: &Paths) -> Check {
         "no agent runs; the next `claude` would start one, nothing is sent meanwhile",
     )
     .remedy(ours("agent start"))
+}
+
+/// It lives, and nobody can tell where: `agent.json` is gone. Its sockets give it away.
+fn unknown(paths: &Paths, loaded: &Loaded) -> Check {
+    let file = paths.agent_json();
+    let why =
+        format!("an agent holds {}, and {} is gone", paths.agent_lock().display(), file.display());
+    let check = Check::failed("agent", why);
+    let bound = sockets::bound_for(paths);
+    let addresses = loaded.config.agent.listen.iter();
+    let addresses = addresses.map(|address| bound.get(address).copied().unwrap_or(*address));
+    let pids: Vec<String> = addresses
+        .filter_map(|address| match port::holders(address) {
+            Held::By(owners) => Some(owners),
+            Held::Nobody | Held::Hidden => None,
+        })
+        .flatten()
+        .filter(|owner| owner.name.starts_with("ccotel"))
+        .map(|owner| owner.pid.to_string())
+        .collect();
+    if pids.is_empty() {
+        return check
+            .by_hand("end the process `ccotel agent run`; the next `claude` starts another");
+    }
+    check.remedy(format!("kill {} && {}", pids.join(" "), ours("agent start")))
 }
 
 fn unusable(error: &EnsureError) -> Check {
@@ -169,6 +205,36 @@ fn names(held: &Held) -> String {
     }
 }
 
+/// No time can be later than now, unless a clock was set back since.
+fn clock(paths: &Paths) -> Check {
+    let name = "clock";
+    let newest_ms = match History::open(paths, Imported::Exclude) {
+        Ok(Some(history)) => history.files().first().map_or(Ok(0), HistoryFile::newest_ms),
+        Ok(None) => return Check::ok(name, "nothing is recorded yet that it could contradict"),
+        Err(error) => Err(error),
+    };
+    let newest_ms = match newest_ms {
+        Ok(newest_ms) => newest_ms,
+        Err(error) => return Check::not_checked(name, error.to_string()),
+    };
+    let ahead_s = (newest_ms - Timestamp::now().as_millisecond()) / 1000;
+    if ahead_s <= AHEAD_SECONDS_MAX {
+        return Check::ok(name, "nothing recorded is later than now");
+    }
+    let why = format!(
+        "what was recorded last lies {ahead_s} s ahead of this machine's clock: it was set back"
+    );
+    let check = if ahead_s * 1000 >= AHEAD_MS_MAX {
+        Check::failed(name, why)
+    } else {
+        Check::warning(name, why)
+    };
+    check.by_hand(
+        "see that the clock is right (`date`); if it is, new series begin by themselves, and this \
+         passes with the time",
+    )
+}
+
 fn service(paths: &Paths) -> Check {
     let name = "service";
     let config_home = crate::service::config_home(paths);
@@ -177,7 +243,7 @@ fn service(paths: &Paths) -> Check {
     if let Some(problem) = problems.first() {
         return Check::warning(name, &problem.what)
             .remedy(of_ours(&problem.mends))
-            .details(problems.iter().map(ToString::to_string));
+            .all_of(problems.iter().map(ToString::to_string));
     }
     match found.iter().find(|it| it.enabled) {
         Some(it) => {
@@ -205,14 +271,13 @@ fn notices(paths: &Paths, status: &Status) -> Check {
     };
     let line =
         |it: &&Warning| format!("{}; {}", it.what, it.remedy).trim_end_matches("; ").to_owned();
-    let more = warnings.len() - 1;
-    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    let check = Check::warning(name, format!("{}{more}", first.what));
+    let check = Check::warning(name, &first.what);
     // What died is past: with a new agent it is not spoken of any more.
     let died = first.what.starts_with("the worker ended").then(|| ours("agent restart"));
     let check = check.maybe_remedy(command_in(&first.remedy).or(died));
-    let check = if first.remedy.is_empty() { check } else { check.by_hand(&first.remedy) };
-    check.details(warnings.iter().map(line))
+    let words = Some(first.remedy.as_str()).filter(|words| !words.is_empty());
+    let check = check.by_hand(words.unwrap_or("nothing, if it is past: it is shown for a week"));
+    check.all_of(warnings.iter().map(line))
 }
 
 /// The command of ours that a sentence names.
@@ -237,7 +302,7 @@ fn launches(paths: &Paths) -> Check {
     Check::warning(name, why)
         .by_hand(format!("{}; then it is past, and this goes by itself", last.remedy))
         .remedy(format!("rm {}", super::remedy::quoted(&paths.problems_file())))
-        .details(of_launches.iter().map(|it| format!("{}; {}", it.what, it.remedy)))
+        .all_of(of_launches.iter().map(|it| format!("{}; {}", it.what, it.remedy)))
 }
 
 #[cfg(test)]

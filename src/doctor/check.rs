@@ -93,6 +93,16 @@ impl Check {
         self
     }
 
+    /// All that is wrong, where `why` has the first.
+    #[must_use]
+    pub fn all_of(mut self, problems: impl IntoIterator<Item = String>) -> Self {
+        self = self.details(problems);
+        if let more @ 1.. = self.details.len().saturating_sub(1) {
+            self.why = format!("{} (and {more} more)", self.why);
+        }
+        self
+    }
+
     #[must_use]
     pub fn of(mut self, subject: &str) -> Self {
         self.subject = Some(subject.to_owned());

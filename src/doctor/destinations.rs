@@ -17,7 +17,9 @@ use super::state;
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::status::Status;
 use crate::config::Config;
-use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use crate::deliver::DestinationStatus;
 use crate::deliver::client::Client;
 use crate::deliver::probe::{Found, Verdict, probe};
@@ -50,6 +52,7 @@ pub fn plain() -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::default(),
         since: Since::Now,
     }
@@ -124,13 +127,14 @@ pub fn states(paths: &Paths, looked: &Looked, status: Option<&Status>) -> Vec<Ch
     let Some(known) = status.and_then(|status| of(status, &looked.config.name)) else {
         return vec![Check::not_checked("destination_state", "no agent says how it is doing")];
     };
-    // Parked for what the address says already.
-    if looked.closed && known.state == State::Parked {
-        return Vec::new();
-    }
     let kept = known.quarantine_kept > 0;
     let refused = if kept { state::refused(paths, &known.name) } else { Vec::new() };
-    state::checks(&known, &refused).into_iter().map(|it| it.of(&known.name)).collect()
+    let mut checks = state::checks(&known, &refused);
+    // What keeps it from sending was said of the address already.
+    if looked.closed && matches!(known.state, State::Parked | State::Retrying) {
+        checks.retain(|check| check.name != state::STATE);
+    }
+    checks.into_iter().map(|it| it.of(&known.name)).collect()
 }
 
 /// What any answer of the server says the time is.
@@ -281,10 +285,7 @@ async fn settled(
         }
         _ if !gone => Check::warning(
             name,
-            format!(
-                "the mark waits behind a backlog of {} records, the oldest for {} s",
-                waits.records, waits.oldest_seconds
-            ),
+            format!("the mark waits behind a backlog: {}", state::waiting(waits)),
         )
         .by_hand("it drains by itself, oldest first; `ccotel status --watch` shows how fast"),
         _ => Check::failed(name, format!("accepted, and not found: {}", one.last)).by_hand(

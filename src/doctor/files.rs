@@ -56,7 +56,7 @@ fn configuration(paths: &Paths, here: &Here) -> Check {
         )),
         _ => check,
     };
-    check.details(here.loaded.problems.iter().map(ToString::to_string))
+    check.all_of(here.loaded.problems.iter().map(ToString::to_string))
 }
 
 fn tags(here: &Here) -> Check {
@@ -72,7 +72,7 @@ fn tags(here: &Here) -> Check {
         Some(line) if problem.file.is_absolute() => check.remedy(comment_out(&problem.file, line)),
         _ => check,
     };
-    check.details(resolved.problems.iter().map(ToString::to_string))
+    check.all_of(resolved.problems.iter().map(ToString::to_string))
 }
 
 fn worst(problems: &[Problem]) -> Option<&Problem> {
@@ -123,7 +123,7 @@ fn permissions(paths: &Paths, destinations: &[DestinationConfig]) -> Check {
     let mends: Vec<&str> = loose.iter().map(|it| it.mend.as_str()).collect();
     Check::failed(name, why)
         .remedy(mends.join(" && "))
-        .details(loose.iter().map(|it| format!("{} {}", it.path.display(), it.what)))
+        .all_of(loose.iter().map(|it| format!("{} {}", it.path.display(), it.what)))
 }
 
 /// `Err` where only its owner, or root, could put it right.

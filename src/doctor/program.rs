@@ -1,7 +1,7 @@
 //! Which `claude` runs, of which version, and whether anything keeps ccotel out of it.
 
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ fn judge(version: &str, faults: &[&Fault]) -> Option<Check> {
         Effect::Silent => Check::failed("version", why),
         Effect::WrongPrice | Effect::CountedTwice => Check::warning("version", why),
     };
-    Some(check.details(faults.iter().map(|fault| format!("{} ({})", fault.what, fault.source))))
+    Some(check.all_of(faults.iter().map(|fault| format!("{} ({})", fault.what, fault.source))))
 }
 
 fn update(program: &Path) -> String {
@@ -132,6 +132,11 @@ fn shim(paths: &Paths) -> Check {
     let shown = link.display();
     if !link.exists() {
         let why = format!("{shown} leads to {}, which is gone", target.display());
+        return Check::failed("shim", why).remedy(renew());
+    }
+    let wrapper = links::wrapper(paths);
+    if let Some(program) = wrapped(&wrapper).filter(|program| !program.exists()) {
+        let why = format!("{} runs {}, which is gone", wrapper.display(), program.display());
         return Check::failed("shim", why).remedy(renew());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -155,6 +160,15 @@ fn shim(paths: &Paths) -> Check {
     }
 }
 
+/// What editors and background sessions start, as `ccotel-wrap` names it: `[ -x PROGRAM ] && …`.
+fn wrapped(script: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(script).ok()?;
+    let (_, rest) = text.split_once("\n[ -x ")?;
+    let (word, _) = rest.split_once(" ] && ")?;
+    let inside = word.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
+    Some(inside.map_or_else(|| word.to_owned(), |inside| inside.replace("'\\''", "'")).into())
+}
+
 /// `setup` again, for the shim and nothing else.
 fn renew() -> String {
     let without = ["shell", "editors", "background", "env", "service", "import"];
@@ -165,6 +179,22 @@ fn renew() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrapper_tells_what_it_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ccotel-wrap");
+        for program in ["/usr/bin/ccotel", "/opt/it's here/ccotel"] {
+            let crate::setup::edit::Wanted::Whole { text, .. } =
+                links::wrapper_script(Path::new(program))
+            else {
+                panic!("a wrapper is a whole file")
+            };
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(wrapped(&file).unwrap(), Path::new(program));
+        }
+        assert_eq!(wrapped(&dir.path().join("absent")), None);
+    }
 
     #[test]
     fn a_version_that_sends_nothing_is_worse_than_one_that_counts_twice() {

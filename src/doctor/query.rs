@@ -90,7 +90,9 @@ pub async fn ask(client: &Client, config: &DestinationConfig, install: &str, mar
             "its credentials may write and not read (status {})",
             answer.status
         )),
-        404 | 405 => Asked::Closed(format!("no query interface there (status {})", answer.status)),
+        201..=399 | 404 | 405 => {
+            Asked::Closed(format!("no query interface there (status {})", answer.status))
+        }
         status => Asked::Unanswered(format!("status {status}: {}", answer.words())),
     }
 }

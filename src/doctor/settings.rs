@@ -5,14 +5,15 @@
 //! only the sessions that no wrapper starts: a warning. What is wrong in the managed ones costs all.
 
 use crate::agent::ensure::Endpoint;
+use crate::launch::feed;
 use crate::launch::layers::{ENABLE_TELEMETRY, HEADERS_HELPER, Layer, Layers, RESOURCE_ATTRIBUTES};
 use crate::launch::managed::{self, Feed};
 use crate::launch::prepare::Here;
-use crate::launch::variables::{self, is_true};
+use crate::launch::variables::is_true;
 use crate::tags::encode;
 
 use super::check::Check;
-use super::remedy::{add_variable, ours, quoted_word, set_variable, unset_variable};
+use super::remedy::{add_variable, ours, set_variable, unset_variable};
 
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 /// What Claude Code knows; any other word, or none, and it exports nothing, without a message.
@@ -208,23 +209,23 @@ fn attributes(layers: &Layers) -> Option<Check> {
 /// Telemetry that went elsewhere before ccotel came.
 fn taken_feed(here: &Here, endpoint: &Endpoint) -> Check {
     let name = "other_collector";
-    let Some(url) = variables::other_collector(&here.layers, endpoint) else {
-        return Check::ok(name, "no collector of your own that ccotel would take the feed from");
+    let same = |known: &str, url: &str| feed::bare(known).trim_end_matches('/') == url;
+    let known = |url: &str| here.loaded.config.destinations.iter().any(|it| same(&it.url, url));
+    let exports = feed::exports(&here.layers, endpoint.address);
+    let mut urls = exports.iter().map(|export| (export, feed::bare(&export.url)));
+    let Some((export, url)) = urls.clone().find(|(_, url)| !known(url)) else {
+        return match urls.next() {
+            Some((_, url)) => Check::ok(name, format!("{url} gets its share as a destination")),
+            None => {
+                Check::ok(name, "no collector of your own that ccotel would take the feed from")
+            }
+        };
     };
-    let same = |known: &str| known.trim_end_matches('/') == url.trim_end_matches('/');
-    if here.loaded.config.destinations.iter().any(|it| same(&it.url)) {
-        return Check::ok(name, format!("{url} gets its share as a destination"));
-    }
-    let names = SIGNALS.map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"));
-    let names = names.iter().map(String::as_str).chain(["OTEL_EXPORTER_OTLP_ENDPOINT"]);
-    let by = names
-        .filter_map(|name| Some((name, effective(&here.layers, name)?)))
-        .find(|(_, (_, value))| value.starts_with(url.as_str()) || value.contains(&*url));
-    let (variable, source) = by.map_or(("an endpoint", "your settings"), |(name, it)| (name, it.0));
+    let (variable, source) = &export.from;
     let why = format!(
         "{variable} in {source} exports to {url}; sessions through ccotel come here instead of there"
     );
-    Check::warning(name, why).remedy(ours(&format!("connect otlp {}", quoted_word(&url))))
+    Check::warning(name, why).remedy(ours("connect otlp --inherit"))
 }
 
 /// Every variable that a layer sets: which one wins, and over which others.

@@ -6,11 +6,14 @@ use crate::agent::control::{self, Answer, Request};
 use crate::agent::rooms::quarantine::QuarantineLine;
 use crate::config::destination::DestinationConfig;
 use crate::deliver::DestinationStatus;
-use crate::deliver::status::State;
+use crate::deliver::status::{Backlog, State};
 use crate::paths::Paths;
 
 /// A backlog that drains is no reason to worry before that.
 const BACKLOG_SECONDS_MAX: u64 = 3600;
+
+/// The check that a wrong address explains already.
+pub const STATE: &str = "destination_state";
 
 /// `refused` is what is in quarantine, where the backend was asked.
 pub fn checks(known: &DestinationStatus, refused: &[QuarantineLine]) -> Vec<Check> {
@@ -18,7 +21,7 @@ pub fn checks(known: &DestinationStatus, refused: &[QuarantineLine]) -> Vec<Chec
 }
 
 fn state(known: &DestinationStatus) -> Check {
-    let name = "destination_state";
+    let name = STATE;
     let retry = ours(&format!("retry {}", known.name));
     let error = known.last_error.as_deref().unwrap_or("it says no more");
     match known.state {
@@ -43,12 +46,25 @@ fn backlog(known: &DestinationStatus) -> Check {
     if backlog.records == 0 {
         return Check::ok(name, "nothing waits");
     }
-    let words =
-        format!("{} records wait, the oldest for {} s", backlog.records, backlog.oldest_seconds);
+    let words = waiting(backlog);
     if backlog.oldest_seconds > BACKLOG_SECONDS_MAX {
         return Check::warning(name, words).remedy(ours(&format!("retry {}", known.name)));
     }
     Check::ok(name, words)
+}
+
+/// How much, and for how long.
+pub fn waiting(backlog: Backlog) -> String {
+    let age = match backlog.oldest_seconds {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds @ 120..=7_199 => format!("{} min", seconds / 60),
+        seconds @ 7_200..=172_799 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    };
+    match backlog.records {
+        1 => format!("1 record waits, for {age}"),
+        records => format!("{records} records wait, the oldest for {age}"),
+    }
 }
 
 fn quarantine(known: &DestinationStatus, refused: &[QuarantineLine]) -> Check {

@@ -50,7 +50,7 @@ impl NotFound {
         }
         text.push_str(
             "install it with `npm install -g @anthropic-ai/claude-code`, or name it in \
-             CCOTEL_CLAUDE; `ccotel demo`, to come, will show ccotel without it",
+             CCOTEL_CLAUDE; `ccotel demo` shows ccotel without it",
         );
         text
     }

@@ -59,6 +59,12 @@ impl Layers {
         self.find(name, false)
     }
 
+    /// The layer of the user's own that gives the value in effect.
+    pub fn user_source(&self, name: &str) -> Option<&str> {
+        let mut layers = self.layers.iter().rev().filter(|layer| !layer.repository);
+        layers.find(|layer| layer.env.contains_key(name)).map(|layer| layer.source.as_str())
+    }
+
     /// The value that a repository gives.
     pub fn of_repository(&self, name: &str) -> Option<&str> {
         self.find(name, true)

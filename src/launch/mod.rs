@@ -22,6 +22,7 @@ use crate::paths::Paths;
 
 pub mod arguments;
 pub mod depth;
+pub mod feed;
 pub mod find;
 pub mod layers;
 pub mod managed;

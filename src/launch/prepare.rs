@@ -178,13 +178,15 @@ fn feed(
     if feed == Feed::Managed {
         return (variables::for_managed_feed(resolved, attributes), said);
     }
-    let taken = variables::other_collector(layers, endpoint).filter(|url| {
-        let same = |known: &str| known.trim_end_matches('/') == url.trim_end_matches('/');
-        !loaded.config.destinations.iter().any(|destination| same(&destination.url))
-    });
+    let known = |url: &str| {
+        let same = |it: &str| super::feed::bare(it).trim_end_matches('/') == url;
+        loaded.config.destinations.iter().any(|destination| same(&destination.url))
+    };
+    let exports = super::feed::exports(layers, endpoint.address).into_iter();
+    let taken = exports.map(|it| super::feed::bare(&it.url)).find(|url| !known(url));
     let taken = taken.map(|url| {
         let what = format!("telemetry that went to {url} now goes to ccotel");
-        Noticed::new(what, format!("`ccotel connect otlp {url}` keeps sending it there")).once()
+        Noticed::new(what, "`ccotel connect otlp --inherit` keeps sending it there").once()
     });
     let variables = variables::for_agent(layers, endpoint, resolved, attributes, launch, level);
     (variables, said.or(taken))

@@ -114,24 +114,6 @@ pub fn is_true(text: &str) -> bool {
     matches!(text.trim().to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
 }
 
-/// Another collector that the user's own layers export to, without credentials and query. A
-/// repository's is never adopted, nor is one of ours.
-pub fn other_collector(layers: &Layers, endpoint: &Endpoint) -> Option<String> {
-    if !is_enabled(layers) {
-        return None;
-    }
-    let ours = format!("http://{}/", endpoint.address);
-    let generic = layers.of_user("OTEL_EXPORTER_OTLP_ENDPOINT");
-    ["METRICS", "LOGS"].into_iter().find_map(|signal| {
-        let exporters = layers.of_user(&format!("OTEL_{signal}_EXPORTER"))?;
-        exporters.split(',').find(|name| name.trim() == "otlp")?;
-        let own = layers.of_user(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"));
-        let url = own.filter(|url| !url.is_empty()).or(generic)?.trim();
-        let url = url.strip_suffix(&format!("/v1/{}", signal.to_lowercase())).unwrap_or(url);
-        (!url.is_empty() && !format!("{url}/").starts_with(&ours)).then(|| bare(url))
-    })
-}
-
 fn exporters(layers: &Layers) -> Vec<(&'static str, String)> {
     let enabled = is_enabled(layers);
     let mut found = Vec::new();
@@ -191,19 +173,6 @@ fn resource_attributes(
         .map(|attribute| (attribute.key.as_str(), attribute.value.as_str()));
     let tags = resolved.tags.iter().map(|(key, tag)| (key.as_str(), tag.value.as_str()));
     encode::join(others.chain(tags).chain(private.iter().copied()))
-}
-
-/// A URL without user, password and query.
-fn bare(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    match url.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}://{host}{path}")
-        }
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

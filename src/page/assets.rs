@@ -29,6 +29,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "access.js": SCRIPT,
     "address.js": SCRIPT,
     "api.js": SCRIPT,
+    "budgets.js": SCRIPT,
     "calendar.js": SCRIPT,
     "chart.js": SCRIPT,
     "controls.js": SCRIPT,

@@ -55,6 +55,8 @@ pub struct Sources {
     pub news: watch::Receiver<u64>,
     /// Brings the history up to this moment. That it could not is in the status.
     pub catch_up: Asked<()>,
+    /// `budgets` and `rate_limits` of that document, as they are at this moment.
+    pub spending: Asked<serde_json::Value>,
     /// The document of `ccotel status --json`.
     pub status: Asked<serde_json::Value>,
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,

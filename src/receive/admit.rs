@@ -1,4 +1,5 @@
-//! Admission: only this user's programs, never a web page, never another host.
+//! Admission: only this user's programs, never a web page, never another host; at a gateway only its
+//! senders.
 //!
 //! | what | answer |
 //! | --- | --- |
@@ -9,6 +10,16 @@
 //! | a socket of our own user (Linux) | in |
 //! | anybody else | 401 |
 //!
+//! At a gateway anybody may ask, under any name, and who is let in is a sender:
+//!
+//! | what | answer |
+//! | --- | --- |
+//! | any `Origin`, as above | 403 |
+//! | a sender's token, in the path or as `Authorization: Bearer TOKEN` | in, as that sender |
+//! | no token, and a certificate that is a sender's | in, as that sender |
+//! | `GET /metrics` with the token for it | in; a sender's is not enough: it would read the others' |
+//! | anybody else, a wrong token beside a right certificate too | 401 |
+//!
 //! No answer ever carries a CORS header.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -18,7 +29,9 @@ use http::request::Parts;
 use http::uri::Authority;
 
 use super::failure::Failure;
+use super::gateway::{Gateway, Sender};
 use super::peer::Peer;
+use super::route::Endpoint;
 
 /// Names under which a program on this machine reaches a loopback listener.
 const HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
@@ -45,27 +58,63 @@ impl Token {
         Ok(Self(blake3::hash(text.as_bytes())))
     }
 
+    /// From a hash's 64 hexadecimal digits.
+    pub(super) fn from_hash(hex: &str) -> Option<Self> {
+        blake3::Hash::from_hex(hex).ok().map(Self)
+    }
+
+    /// Whether both are the same token.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
+    /// The first bytes of the hash, by which it can be found among many.
+    pub(super) fn beginning(&self) -> [u8; 8] {
+        let (beginning, _) = self.0.as_bytes().split_first_chunk().expect("a hash has 32 bytes");
+        *beginning
+    }
+
     pub(crate) fn matches(&self, candidate: &str) -> bool {
         self.0 == blake3::hash(candidate.as_bytes())
     }
 }
 
 /// The rules of one agent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Admission {
     token: Token,
     hosts: Arc<RwLock<Vec<String>>>,
     same_user: bool,
+    gateway: Option<Arc<Gateway>>,
 }
 
-/// Proof that a request was let in.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Admitted(());
+/// Proof that a request was let in, and at a gateway whose it is.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    sender: Option<Arc<Sender>>,
+}
+
+impl Admitted {
+    pub fn sender(&self) -> Option<&Arc<Sender>> {
+        self.sender.as_ref()
+    }
+}
 
 impl Admission {
     /// The token, or a socket of our own user where the system can tell.
     pub fn new(token: Token) -> Self {
-        Self { token, hosts: Arc::default(), same_user: true }
+        Self { token, hosts: Arc::default(), same_user: true, gateway: None }
+    }
+
+    /// Only the senders that `gateway` knows, from anywhere.
+    #[must_use]
+    pub fn with_gateway(self, gateway: Arc<Gateway>) -> Self {
+        Self { gateway: Some(gateway), ..self }
+    }
+
+    /// Where it receives for many.
+    pub fn gateway(&self) -> Option<&Arc<Gateway>> {
+        self.gateway.as_ref()
     }
 
     /// More names that `Host` may have, without a port; those that were allowed before no longer are.
@@ -82,7 +131,8 @@ impl Admission {
 
     /// `Ok` where no browser and no other host speaks; enough for what says nothing (`/healthz`).
     pub(super) fn check_origin(&self, request: &Parts, peer: &Peer) -> Result<(), Failure> {
-        if !peer.is_loopback() {
+        let anybody = self.gateway.is_some();
+        if !anybody && !peer.is_loopback() {
             return Err(Failure::Forbidden("only this machine may talk to the agent"));
         }
         let headers = &request.headers;
@@ -90,11 +140,12 @@ impl Admission {
         if headers.contains_key(ORIGIN) || site.is_some_and(|site| site != "none") {
             return Err(Failure::Forbidden("a web page may not talk to the agent"));
         }
-        if request.uri.authority().is_some_and(|authority| !self.knows_host(authority.as_str())) {
+        let of_another = |authority: &Authority| !self.knows_host(authority.as_str());
+        if !anybody && request.uri.authority().is_some_and(of_another) {
             return Err(Failure::Forbidden("the request is for another host"));
         }
         for host in headers.get_all(HOST) {
-            if !host.to_str().is_ok_and(|host| self.knows_host(host)) {
+            if !anybody && !host.to_str().is_ok_and(|host| self.knows_host(host)) {
                 return Err(Failure::Forbidden("`Host` is not a name of this machine"));
             }
         }
@@ -110,9 +161,13 @@ impl Admission {
         &self,
         request: &Parts,
         path_token: Option<&str>,
+        endpoint: Option<Endpoint>,
         peer: &Peer,
     ) -> Result<Admitted, Failure> {
         self.check_origin(request, peer)?;
+        if let Some(gateway) = &self.gateway {
+            return admit_sender(gateway, request, path_token, endpoint, peer);
+        }
         let known = path_token.is_some_and(|token| self.token.matches(token))
             || bearer(&request.headers).is_some_and(|token| self.token.matches(token))
             || (self.same_user && peer.is_same_user());
@@ -120,12 +175,15 @@ impl Admission {
             return Err(Failure::Unauthenticated);
         }
         peer.set_admitted();
-        Ok(Admitted(()))
+        Ok(Admitted { sender: None })
     }
 
     /// Whether this peer is known to be somebody else's program. It may still have the token.
     pub(super) fn is_stranger(&self, peer: &Peer) -> bool {
-        cfg!(target_os = "linux") && self.same_user && !peer.is_same_user()
+        self.gateway.is_none()
+            && cfg!(target_os = "linux")
+            && self.same_user
+            && !peer.is_same_user()
     }
 
     fn knows_host(&self, host: &str) -> bool {
@@ -144,6 +202,34 @@ impl Admission {
         let hosts = self.hosts.read().unwrap_or_else(PoisonError::into_inner);
         hosts.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
+}
+
+/// Who a request is of, at a gateway. Whoever shows a token is taken by that alone.
+fn admit_sender(
+    gateway: &Gateway,
+    request: &Parts,
+    path_token: Option<&str>,
+    endpoint: Option<Endpoint>,
+    peer: &Peer,
+) -> Result<Admitted, Failure> {
+    let path_token = path_token.filter(|token| !token.is_empty());
+    let mut tokens = path_token.into_iter().chain(bearer(&request.headers)).peekable();
+    if endpoint == Some(Endpoint::Metrics) {
+        if !tokens.any(|token| gateway.may_read_metrics(token)) {
+            return Err(Failure::NoReader);
+        }
+        peer.set_admitted();
+        return Ok(Admitted { sender: None });
+    }
+    let sender = match tokens.peek() {
+        // A path may begin with something else, where a proxy passes on all of it.
+        Some(_) => tokens.find_map(|token| gateway.by_token(token)),
+        None => peer.shown().and_then(|shown| gateway.by_certificate(shown)),
+    };
+    let sender = sender.ok_or(Failure::UnknownSender)?;
+    peer.join(&sender)?;
+    peer.set_admitted();
+    Ok(Admitted { sender: Some(sender) })
 }
 
 /// The token of `Authorization: Bearer TOKEN`.

@@ -10,9 +10,11 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
-use super::Limits;
+use super::admit::Admitted;
 use super::failure::Failure;
+use super::gateway::usage::BODY_BYTES_MAX;
 use super::gzip::{Gunzip, GunzipError};
+use super::{Door, Limits};
 
 /// Read and thrown away after a refusal, so that the sender gets to read the answer: closing a
 /// connection with unread bytes resets it.
@@ -24,7 +26,7 @@ const DISCARD_PAUSE_MAX: Duration = Duration::from_millis(250);
 
 /// Bytes of bodies held by all requests together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Budget(Arc<AtomicUsize>);
+pub(in crate::receive) struct Budget(Arc<AtomicUsize>);
 
 /// A share of the budget, given back when dropped.
 #[derive(Debug)]
@@ -32,16 +34,29 @@ pub(super) struct Share {
     budget: Budget,
     bytes: usize,
     bytes_max: usize,
+    /// Of one sender's own budget, at a gateway.
+    of_sender: Option<Box<Self>>,
 }
 
 impl Budget {
     pub fn share(&self, bytes_max: usize) -> Share {
-        Share { budget: self.clone(), bytes: 0, bytes_max }
+        Share { budget: self.clone(), bytes: 0, bytes_max, of_sender: None }
     }
+}
+
+/// A share for one request.
+pub(super) fn share(door: &Door, admitted: &Admitted) -> Share {
+    let mut share = door.budget.share(door.limits.budget_bytes_max);
+    let of_sender = admitted.sender().map(|sender| sender.usage.bodies.share(BODY_BYTES_MAX));
+    share.of_sender = of_sender.map(Box::new);
+    share
 }
 
 impl Share {
     fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        if let Some(of_sender) = &mut self.of_sender {
+            of_sender.grow(bytes)?;
+        }
         let before = self.budget.0.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         if before + bytes > self.bytes_max { Err(Failure::Busy(self.bytes_max)) } else { Ok(()) }

@@ -21,8 +21,22 @@ pub(super) enum Failure {
         "not let in: send the agent's token, in the path (/TOKEN/v1/…) or as `Authorization: Bearer TOKEN`"
     )]
     Unauthenticated,
+    #[error(
+        "not let in: send a sender's token, in the path (/TOKEN/v1/…) or as `Authorization: Bearer TOKEN`, or show its certificate; `ccotel gateway token add NAME` on the gateway makes a token"
+    )]
+    UnknownSender,
+    #[error(
+        "not let in: /metrics takes the token of `[gateway] metrics_token_file`, as `Authorization: Bearer TOKEN`; a sender's only sends"
+    )]
+    NoReader,
     #[error("not let in: {0}")]
     Forbidden(&'static str),
+    #[error("a client's certificate was refused: {0}")]
+    Certificate(String),
+    #[error("no TLS: {0}")]
+    Handshake(String),
+    #[error("this sender has {max} {what} already")]
+    Crowded { what: &'static str, max: usize },
     #[error("no `{0}` here: OTLP is at /v1/metrics, /v1/logs and /v1/traces")]
     NotFound(String),
     #[error("this address takes {0} only")]
@@ -63,10 +77,15 @@ pub enum Kind {
 impl Failure {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Unauthenticated | Self::Forbidden(_) => Kind::Denied,
+            Self::Unauthenticated
+            | Self::UnknownSender
+            | Self::NoReader
+            | Self::Certificate(_)
+            | Self::Forbidden(_) => Kind::Denied,
             Self::NotFound(_) | Self::Method(_) => Kind::Misdirected,
-            Self::Refused(_) | Self::Busy(_) => Kind::Refused,
-            Self::ContentType(_)
+            Self::Refused(_) | Self::Busy(_) | Self::Crowded { .. } => Kind::Refused,
+            Self::Handshake(_)
+            | Self::ContentType(_)
             | Self::ContentEncoding(_)
             | Self::Malformed(_)
             | Self::TooLarge { .. }
@@ -86,7 +105,7 @@ impl Failure {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, encoding.content_type());
         match self {
-            Self::Unauthenticated => {
+            Self::Unauthenticated | Self::UnknownSender | Self::NoReader => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::Method(allowed) => {
@@ -111,27 +130,33 @@ impl Failure {
 
     fn http_status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::UnknownSender | Self::NoReader | Self::Certificate(_) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::ContentType(_) | Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Handshake(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } | Self::TooManyValues(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy(_) | Self::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) | Self::Crowded { .. } | Self::Refused(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
     fn code(&self) -> Code {
         match self {
-            Self::Unauthenticated => Code::Unauthenticated,
+            Self::Unauthenticated | Self::UnknownSender | Self::NoReader | Self::Certificate(_) => {
+                Code::Unauthenticated
+            }
             Self::Forbidden(_) => Code::PermissionDenied,
             Self::NotFound(_) | Self::Method(_) | Self::ContentEncoding(_) => Code::Unimplemented,
-            Self::ContentType(_) | Self::Malformed(_) => Code::InvalidArgument,
+            Self::ContentType(_) | Self::Malformed(_) | Self::Handshake(_) => Code::InvalidArgument,
             Self::TooLarge { .. } | Self::TooManyValues(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
-            Self::Busy(_) | Self::Refused(_) => Code::Unavailable,
+            Self::Busy(_) | Self::Crowded { .. } | Self::Refused(_) => Code::Unavailable,
         }
     }
 

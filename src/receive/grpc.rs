@@ -27,18 +27,18 @@ const PREFIX_BYTES: usize = 5;
 
 pub(super) async fn answer(
     door: &Door,
-    admitted: Admitted,
+    admitted: &Admitted,
     signal: Signal,
     parts: Parts,
     mut body: Incoming,
 ) -> Response<Body> {
     door.counters.request();
-    let mut share = door.budget.share(door.limits.budget_bytes_max);
+    let mut share = body::share(door, admitted);
     let read = body::read(&mut body, &door.limits, &mut share).await;
     let message = match read.and_then(whole_message) {
         Ok(message) => message,
         Err(failure) => {
-            door.counters.failed(&failure);
+            door.failed(Some(admitted), &failure);
             body::discard(&mut body, true).await;
             return failure.to_grpc().into_http();
         }
@@ -51,7 +51,7 @@ pub(super) async fn answer(
         .unary(service, Request::from_parts(parts, Full::new(message)))
         .await;
     if !reached.load(Ordering::Relaxed) {
-        count_unreached(door, &response);
+        count_unreached(door, admitted, &response);
     }
     response
 }
@@ -73,21 +73,22 @@ fn whole_message(body: Bytes) -> Result<Bytes, Failure> {
 }
 
 /// Tonic said no before our service saw the message: bad gzip, unknown compression.
-fn count_unreached(door: &Door, response: &Response<Body>) {
+fn count_unreached(door: &Door, admitted: &Admitted, response: &Response<Body>) {
     let status = Status::from_header_map(response.headers());
     let words = status.as_ref().map_or("unreadable gRPC request", Status::message).to_owned();
-    door.counters.failed(&match status.map(|status| status.code()) {
+    let failure = match status.map(|status| status.code()) {
         Some(Code::ResourceExhausted) => Failure::TooLarge {
             what: "decompressed message",
             bytes_max: door.limits.decompressed_bytes_max,
         },
         _ => Failure::Malformed(words),
-    });
+    };
+    door.failed(Some(admitted), &failure);
 }
 
 struct Export<'a> {
     door: &'a Door,
-    admitted: Admitted,
+    admitted: &'a Admitted,
     signal: Signal,
     reached: &'a AtomicBool,
 }
@@ -105,7 +106,7 @@ impl<'a> UnaryService<Bytes> for Export<'a> {
                 .await
                 .map(tonic::Response::new)
                 .map_err(|failure| {
-                    door.counters.failed(&failure);
+                    door.failed(Some(admitted), &failure);
                     failure.to_grpc()
                 })
         })

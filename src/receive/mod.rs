@@ -17,6 +17,7 @@ mod counts;
 pub mod expansion;
 mod exposition;
 mod failure;
+pub mod gateway;
 mod grpc;
 pub mod gzip;
 pub mod json;
@@ -120,6 +121,14 @@ impl Door {
     pub fn with_own_samples(mut self, own_samples: OwnSamples) -> Self {
         self.more_samples = Some(own_samples);
         self
+    }
+
+    /// Counts a request that was answered with an error, for its sender too where there is one.
+    fn failed(&self, admitted: Option<&admit::Admitted>, failure: &failure::Failure) {
+        self.counters.failed(failure);
+        if let Some(sender) = admitted.and_then(admit::Admitted::sender) {
+            sender.usage.failed(failure);
+        }
     }
 
     /// So many series were there before: who scrapes `GET /metrics` may know their values.

@@ -1,5 +1,7 @@
 //! One OTLP request, whatever it came by: decode → record → store → answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use opentelemetry_proto::tonic::collector::{logs, metrics, trace};
@@ -11,7 +13,7 @@ use super::admit::Admitted;
 use super::expansion::{self, VALUES_MAX};
 use super::failure::Failure;
 use super::json::{self as otlp_json, Decoded};
-use crate::record::Recorded;
+use crate::record::{Recorded, Sender};
 use crate::store::handle::{Ingest, Ingested};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +46,16 @@ impl Encoding {
 /// store has it on disk.
 pub(super) async fn accept(
     door: &Door,
-    _admitted: Admitted,
+    admitted: &Admitted,
     signal: Signal,
     encoding: Encoding,
     body: Bytes,
 ) -> Result<Vec<u8>, Failure> {
     check_values(signal, encoding, &body)?;
-    let body_hash = body_hash(&body);
-    let (recorded, unreadable) = record(door, signal, encoding, &body)?;
+    let sender = admitted.sender();
+    let facts = sender.map(|sender| &sender.facts);
+    let body_hash = body_hash(facts, &body);
+    let (recorded, unreadable) = record(door, facts, signal, encoding, &body)?;
     drop(body);
     let received = recorded.batch.records();
     let rejected = recorded.rejected + unreadable.records;
@@ -61,8 +65,14 @@ pub(super) async fn accept(
         && door.store.ingest(Ingest { body_hash, batch: recorded.batch }).await?
             == Ingested::Duplicate;
     door.counters.accepted(received);
+    if let Some(sender) = sender {
+        sender.usage.received(received);
+    }
     if !duplicate {
         door.counters.rejected(rejected, recorded.foreign);
+        if let Some(sender) = sender {
+            sender.usage.rejected(rejected);
+        }
     }
     Ok(reply(signal, encoding, rejected, message))
 }
@@ -80,14 +90,23 @@ fn check_values(signal: Signal, encoding: Encoding, body: &[u8]) -> Result<(), F
     if values > VALUES_MAX { Err(Failure::TooManyValues(VALUES_MAX)) } else { Ok(()) }
 }
 
-fn body_hash(body: &[u8]) -> u128 {
-    let hash = blake3::hash(body);
+/// Two senders may send the same bytes, and both count.
+fn body_hash(sender: Option<&Arc<Sender>>, body: &[u8]) -> u128 {
+    let hash = match sender {
+        None => blake3::hash(body),
+        Some(sender) => {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&sender.name.len().to_le_bytes());
+            hasher.update(sender.name.as_bytes()).update(body).finalize()
+        }
+    };
     let (half, _) = hash.as_bytes().as_chunks::<16>();
     u128::from_le_bytes(half[0])
 }
 
 fn record(
     door: &Door,
+    sender: Option<&Arc<Sender>>,
     signal: Signal,
     encoding: Encoding,
     body: &Bytes,
@@ -95,25 +114,25 @@ fn record(
     let recorder = &door.recorder;
     Ok(match (signal, encoding) {
         (Signal::Metrics, Encoding::Protobuf) => {
-            (recorder.metrics(protobuf(body)?), Unreadable::default())
+            (recorder.metrics_from(&protobuf(body)?, sender), Unreadable::default())
         }
         (Signal::Logs, Encoding::Protobuf) => {
-            (recorder.logs(protobuf(body)?), Unreadable::default())
+            (recorder.logs_from(&protobuf(body)?, sender), Unreadable::default())
         }
         (Signal::Traces, Encoding::Protobuf) => {
-            (recorder.traces(protobuf(body)?), Unreadable::default())
+            (recorder.traces_from(protobuf(body)?, sender), Unreadable::default())
         }
         (Signal::Metrics, Encoding::Json) => {
             let (request, unreadable) = json(otlp_json::metrics(body))?;
-            (recorder.metrics(request), unreadable)
+            (recorder.metrics_from(&request, sender), unreadable)
         }
         (Signal::Logs, Encoding::Json) => {
             let (request, unreadable) = json(otlp_json::logs(body))?;
-            (recorder.logs(request), unreadable)
+            (recorder.logs_from(&request, sender), unreadable)
         }
         (Signal::Traces, Encoding::Json) => {
             let (request, unreadable) = json(otlp_json::traces(body))?;
-            (recorder.traces(request), unreadable)
+            (recorder.traces_from(request, sender), unreadable)
         }
     })
 }

@@ -5,8 +5,15 @@
 //! Elsewhere only the token tells.
 
 use std::net::SocketAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::failure::Failure;
+use super::gateway::Sender;
+use super::gateway::tls::Shown;
+use super::gateway::usage::Usage;
 
 /// The system's own user.
 const ROOT: u32 = 0;
@@ -19,11 +26,41 @@ pub(crate) struct Peer {
     same_user: OnceLock<bool>,
     /// A request on this connection was let in: from then on it may idle.
     admitted: AtomicBool,
+    /// At a gateway: the certificate that it showed.
+    shown: OnceLock<Shown>,
+    /// At a gateway: the senders that this connection is counted for. A proxy's has many.
+    places: Mutex<Vec<(Arc<Usage>, OwnedSemaphorePermit)>>,
 }
 
 impl Peer {
     pub fn new(remote: SocketAddr, local: SocketAddr) -> Self {
-        Self { remote, local, same_user: OnceLock::new(), admitted: AtomicBool::new(false) }
+        Self {
+            remote,
+            local,
+            same_user: OnceLock::new(),
+            admitted: AtomicBool::new(false),
+            shown: OnceLock::new(),
+            places: Mutex::default(),
+        }
+    }
+
+    /// What the other end showed of itself, if it did.
+    pub(super) fn shown(&self) -> Option<&Shown> {
+        self.shown.get()
+    }
+
+    pub(super) fn set_shown(&self, shown: Shown) {
+        // A connection has one handshake.
+        let _ = self.shown.set(shown);
+    }
+
+    /// Counts this connection for a sender, once.
+    pub(super) fn join(&self, sender: &Sender) -> Result<(), Failure> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if !places.iter().any(|(usage, _)| Arc::ptr_eq(usage, &sender.usage)) {
+            places.push((Arc::clone(&sender.usage), sender.usage.connect()?));
+        }
+        Ok(())
     }
 
     pub fn is_loopback(&self) -> bool {

@@ -42,32 +42,44 @@ pub(super) async fn answer(door: &Door, peer: &Peer, request: Request<Incoming>)
     let admitted = if target.endpoint == Some(Endpoint::Health) {
         door.admission.check_origin(&parts, peer).map(|()| None)
     } else {
-        door.admission.admit(&parts, target.token, peer).map(Some)
+        door.admission.admit(&parts, target.token, target.endpoint, peer).map(Some)
     };
-    let answered = match (admitted, target.endpoint) {
-        (Ok(Some(admitted)), Some(Endpoint::Grpc(signal))) if is_grpc(&parts) => {
-            return grpc::answer(door, admitted, signal, parts, body).await.map(Either::Right);
+    let admitted = match admitted {
+        Ok(admitted) => admitted,
+        Err(failure) => return refuse(door, peer, None, &parts, body, &failure).await,
+    };
+    let turn = match admitted.as_ref().and_then(Admitted::sender) {
+        Some(sender) => sender.usage.turn().await.map(Some),
+        None => Ok(None),
+    };
+    let answered = match (turn, &admitted, target.endpoint) {
+        (Err(failure), _, _) => Err(failure),
+        (Ok(turn), Some(admitted), Some(Endpoint::Grpc(signal))) if is_grpc(&parts) => {
+            let answer = grpc::answer(door, admitted, signal, parts, body).await;
+            drop(turn);
+            return answer.map(Either::Right);
         }
-        (Ok(Some(admitted)), Some(Endpoint::Otlp(signal))) if !is_grpc(&parts) => {
-            http_export(door, admitted, signal, &parts, &mut body).await
+        (Ok(turn), Some(admitted), Some(Endpoint::Otlp(signal))) if !is_grpc(&parts) => {
+            let answered = http_export(door, admitted, signal, &parts, &mut body).await;
+            drop(turn);
+            answered
         }
-        (Ok(Some(_)), Some(Endpoint::Metrics)) => match read_only(&parts) {
+        (Ok(_), Some(_), Some(Endpoint::Metrics)) => match read_only(&parts) {
             Ok(()) => exposition::page(door, &parts).await,
             Err(failure) => Err(failure),
         },
-        (Ok(_), Some(Endpoint::Health)) => read_only(&parts).map(|()| text("ok\n")),
-        (Ok(_), _) => Err(not_found(&parts)),
-        (Err(failure), _) => Err(failure),
+        (Ok(_), _, Some(Endpoint::Health)) => read_only(&parts).map(|()| text("ok\n")),
+        (Ok(_), _, _) => Err(not_found(&parts)),
     };
     match answered {
         Ok(response) => response.map(Either::Left),
-        Err(failure) => refuse(door, peer, &parts, body, &failure).await,
+        Err(failure) => refuse(door, peer, admitted.as_ref(), &parts, body, &failure).await,
     }
 }
 
 async fn http_export(
     door: &Door,
-    admitted: Admitted,
+    admitted: &Admitted,
     signal: Signal,
     parts: &Parts,
     body: &mut Incoming,
@@ -78,7 +90,7 @@ async fn http_export(
     door.counters.request();
     let encoding = encoding(&parts.headers)?;
     let content_encoding = ContentEncoding::of(&parts.headers)?;
-    let mut share = door.budget.share(door.limits.budget_bytes_max);
+    let mut share = body::share(door, admitted);
     let mut content = body::read(body, &door.limits, &mut share).await?;
     if content_encoding == ContentEncoding::Gzip {
         content = body::gunzip(&content, door.limits.decompressed_bytes_max, &mut share).await?;
@@ -93,11 +105,12 @@ async fn http_export(
 async fn refuse(
     door: &Door,
     peer: &Peer,
+    admitted: Option<&Admitted>,
     parts: &Parts,
     mut body: Incoming,
     failure: &Failure,
 ) -> Reply {
-    door.counters.failed(failure);
+    door.failed(admitted, failure);
     // Who asked first whether to send a body has not sent it; who is slow was waited for already.
     if !parts.headers.contains_key(EXPECT) && !matches!(failure, Failure::Slow(_)) {
         body::discard(&mut body, peer.is_admitted()).await;

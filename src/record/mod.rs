@@ -32,6 +32,19 @@ pub use origin::tags as tag_labels;
 pub use recorder::{Recorded, Recorder, Settings};
 pub use tighten::{tighten_event, tighten_labels, tighten_spans};
 
+/// The label of who sent a record, where a gateway receives for many. No tag can have this name.
+pub const SENDER_LABEL: &str = "sender";
+
+/// Who sent a request to a gateway, as its token or its certificate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub name: Arc<str>,
+    /// Fixed: what the sender says of these counts for nothing.
+    pub tags: Vec<(String, String)>,
+    /// Only tighter than the gateway's.
+    pub level: Option<PrivacyLevel>,
+}
+
 /// Records of one request; Claude Code sends 512 at most. Further ones are rejected, and counted.
 pub const RECORDS_MAX: usize = 1 << 16;
 /// Attributes of one record, as OpenTelemetry's SDKs have it. An event keeps the first ones, with
@@ -98,6 +111,13 @@ pub struct Event {
     /// keys with dots: `session.id`, `prompt.id`, `model`, `context`, `cost_usd`, …; then
     /// `vcs.repository.name` and the like, then those of the resource (`service.version`, …).
     pub attributes: Vec<(Arc<str>, Value)>,
+}
+
+impl Event {
+    /// Who sent it, where a gateway received it.
+    pub fn sender(&self) -> Option<&Arc<str>> {
+        self.tags.iter().find(|(name, _)| **name == *SENDER_LABEL).map(|(_, sender)| sender)
+    }
 }
 
 /// What one accepted request holds.

@@ -2,6 +2,10 @@
 //!
 //! Claude Code repeats its resource attributes on every point and record, so what is taken here is
 //! skipped there.
+//!
+//! Where a gateway receives, the sender is a part of it: its name is a label that nobody else can set,
+//! its fixed tags go before those that it sends, and every hash begins with its name, so two senders
+//! never have a stream or a record in common, whatever they send.
 
 use std::sync::Arc;
 
@@ -13,7 +17,7 @@ use super::attributes::{self, Class};
 use super::hash::Canonical;
 use super::privacy::{self, Outcome};
 use super::values::{text_of, value_of};
-use super::{Labels, PrivacyLevel, Settings, Value, names, secrets};
+use super::{Labels, PrivacyLevel, SENDER_LABEL, Sender, Settings, Value, names, secrets};
 use crate::tags::rules;
 
 /// Most tags a session can have.
@@ -42,7 +46,7 @@ pub struct Origin {
     pub service: Arc<str>,
     /// In effect: the session's, and the machine's for a session without a launch.
     pub tags: Labels,
-    /// `ccotel.launch.id`.
+    /// `ccotel.launch.id`; a gateway is told of no launches.
     pub launch: Option<String>,
     /// The tighter of the machine's and the launch's.
     pub level: PrivacyLevel,
@@ -56,20 +60,32 @@ pub struct Origin {
     tags_received: Vec<(String, String)>,
     /// The names of all others, which events keep.
     others_received: Vec<String>,
+    has_sender: bool,
 }
 
 impl Origin {
-    pub fn new(resource: Option<&Resource>, settings: &Settings) -> Self {
+    pub fn new(resource: Option<&Resource>, settings: &Settings, sender: Option<&Sender>) -> Self {
         let received = resource.map_or(&[][..], |resource| &resource.attributes);
         let text = |key| find(received, key).filter(|text| !text.is_empty());
-        let launch = text("ccotel.launch.id");
+        let launch = text("ccotel.launch.id").filter(|_| sender.is_none());
         let level = text("ccotel.privacy").map_or(settings.level, |level| parse_level(&level));
         let level = level.min(settings.level);
+        let level = level.min(sender.and_then(|sender| sender.level).unwrap_or(level));
         let tags_received = tags_received(received);
         let machine = if launch.is_some() { &[][..] } else { &settings.tags };
-        let tags = tags(tags_received.iter().chain(machine));
+        let said = tags_received.iter().chain(machine);
         let mut input = Canonical::default();
-        input.begin(b'r');
+        let tags = match sender {
+            None => {
+                input.begin(b'r');
+                tags(said)
+            }
+            Some(sender) => {
+                input.begin(b'g');
+                input.text(&sender.name);
+                tags_of(sender, said)
+            }
+        };
         input.sorted(received);
         Self {
             service: bounded(&text("service.name").unwrap_or_else(|| SERVICE.to_owned())),
@@ -79,6 +95,7 @@ impl Origin {
             level,
             facts: facts(received, level, &settings.install_key),
             others_received: others_received(received),
+            has_sender: sender.is_some(),
             hash: input.finish(&settings.install_key),
             tags_received,
         }
@@ -87,6 +104,9 @@ impl Origin {
     /// Whether an attribute of a record only repeats the resource, or is for the agent alone.
     pub fn repeats(&self, attribute: &KeyValue, known: bool) -> bool {
         let key = attribute.key.as_str();
+        if self.has_sender && is_sender(key) {
+            return true;
+        }
         if key.starts_with("ccotel.") || key == "service.name" || key == "service.instance.id" {
             return true;
         }
@@ -157,6 +177,24 @@ pub fn tags<'a>(tags: impl Iterator<Item = &'a (String, String)>) -> Labels {
     labels.truncate(TAGS_MAX);
     labels.sort();
     labels
+}
+
+/// A sender's: those that are fixed, then what it says, and its name.
+fn tags_of<'a>(sender: &Sender, said: impl Iterator<Item = &'a (String, String)>) -> Labels {
+    let mut labels = tags(sender.tags.iter());
+    let mut free = tags(said);
+    free.retain(|(name, _)| !labels.iter().any(|(fixed, _)| fixed == name));
+    free.sort_by_key(|(name, _)| rank(name));
+    free.truncate(TAGS_MAX - labels.len());
+    labels.append(&mut free);
+    labels.push((Arc::from(SENDER_LABEL), sender.name.clone()));
+    labels.sort();
+    labels
+}
+
+/// Whether a name would become the sender's label.
+pub fn is_sender(key: &str) -> bool {
+    key == SENDER_LABEL
 }
 
 /// What the resource would have as a tag and cannot. Names with a dot that are no tags belong to

@@ -1,6 +1,6 @@
 //! The recorder: one for the agent, asked with every request.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -18,7 +18,7 @@ use super::origin::Origin;
 use super::rejections::{Rejections, is_claude_code};
 use super::unknown::Unknown;
 use super::values::{Rules, Texts};
-use super::{Batch, PrivacyLevel, RECORDS_MAX};
+use super::{Batch, PrivacyLevel, RECORDS_MAX, Sender};
 use crate::config::Accept;
 
 /// What the configuration says about recording.
@@ -65,8 +65,19 @@ pub(super) struct Desk {
     /// The last session attributes of an event, and their hash.
     pub last_head: Option<(Vec<KeyValue>, u128)>,
     /// The last resource and what it was understood as: sessions repeat theirs.
-    last_origin: Option<(Option<Resource>, Arc<Origin>)>,
+    last_origin: Option<LastOrigin>,
+    /// The same of each sender of a gateway.
+    last_origins: HashMap<Arc<str>, LastOrigin>,
 }
+
+struct LastOrigin {
+    sender: Option<Arc<Sender>>,
+    resource: Option<Resource>,
+    origin: Arc<Origin>,
+}
+
+/// Senders whose last resource is remembered: those of today, and some of yesterday.
+const LAST_ORIGINS_MAX: usize = 1024;
 
 impl Recorder {
     /// A recorder that knows no git facts; see [`Recorder::with_git_facts`].
@@ -83,6 +94,7 @@ impl Recorder {
             canonical: Canonical::default(),
             last_head: None,
             last_origin: None,
+            last_origins: HashMap::new(),
         };
         Self { desk: Mutex::new(desk), launches: Launches::new(unresolved) }
     }
@@ -100,6 +112,7 @@ impl Recorder {
         desk.texts = Texts::default();
         desk.last_head = None;
         desk.last_origin = None;
+        desk.last_origins.clear();
     }
 
     pub fn launches(&self) -> &Launches {
@@ -113,11 +126,20 @@ impl Recorder {
 
     /// As [`Recorder::metrics`], for one who keeps the request.
     pub fn metrics_of(&self, request: &ExportMetricsServiceRequest) -> Recorded {
+        self.metrics_from(request, None)
+    }
+
+    /// Of a gateway's sender.
+    pub fn metrics_from(
+        &self,
+        request: &ExportMetricsServiceRequest,
+        sender: Option<&Arc<Sender>>,
+    ) -> Recorded {
         let mut rejections = Rejections::default();
         let mut points = Vec::new();
         let desk = &mut *self.desk();
         for resource in &request.resource_metrics {
-            let origin = desk.origin(resource.resource.as_ref());
+            let origin = desk.origin(resource.resource.as_ref(), sender);
             self.heard(&origin);
             desk.points(resource, &origin, &mut points, &mut rejections);
         }
@@ -129,12 +151,30 @@ impl Recorder {
         self.logs_at(&request, Instant::now())
     }
 
+    /// Of a gateway's sender.
+    pub fn logs_from(
+        &self,
+        request: &ExportLogsServiceRequest,
+        sender: Option<&Arc<Sender>>,
+    ) -> Recorded {
+        self.events_of(request, sender, Instant::now())
+    }
+
     /// As [`Recorder::logs`]; `now` decides whether git facts are read again.
     pub fn logs_at(&self, request: &ExportLogsServiceRequest, now: Instant) -> Recorded {
+        self.events_of(request, None, now)
+    }
+
+    fn events_of(
+        &self,
+        request: &ExportLogsServiceRequest,
+        sender: Option<&Arc<Sender>>,
+        now: Instant,
+    ) -> Recorded {
         let mut rejections = Rejections::default();
         let mut events = Vec::new();
         for resource in &request.resource_logs {
-            let origin = self.desk().origin(resource.resource.as_ref());
+            let origin = self.desk().origin(resource.resource.as_ref(), sender);
             self.heard(&origin);
             // Files are read here, so nobody waits at the desk meanwhile.
             let place = origin.launch.as_deref().and_then(|id| self.launches.place(id, now));
@@ -144,11 +184,20 @@ impl Recorder {
     }
 
     pub fn traces(&self, request: ExportTraceServiceRequest) -> Recorded {
+        self.traces_from(request, None)
+    }
+
+    /// Of a gateway's sender.
+    pub fn traces_from(
+        &self,
+        request: ExportTraceServiceRequest,
+        sender: Option<&Arc<Sender>>,
+    ) -> Recorded {
         let mut rejections = Rejections::default();
         let (mut spans, mut kept) = (Vec::new(), 0);
         let desk = &mut *self.desk();
         for resource in request.resource_spans {
-            let origin = desk.origin(resource.resource.as_ref());
+            let origin = desk.origin(resource.resource.as_ref(), sender);
             self.heard(&origin);
             let room = RECORDS_MAX - kept;
             if let Some((count, encoded)) = desk.spans(resource, &origin, room, &mut rejections) {
@@ -183,15 +232,34 @@ impl Desk {
             || scope.is_some_and(|scope| is_claude_code(&scope.name))
     }
 
-    fn origin(&mut self, resource: Option<&Resource>) -> Arc<Origin> {
-        if let Some((last, origin)) = &self.last_origin
-            && last.as_ref() == resource
+    fn origin(&mut self, resource: Option<&Resource>, sender: Option<&Arc<Sender>>) -> Arc<Origin> {
+        let last = match sender {
+            None => self.last_origin.as_ref(),
+            Some(sender) => self.last_origins.get(&sender.name),
+        };
+        if let Some(last) = last
+            && last.resource.as_ref() == resource
+            && last.sender.as_ref() == sender
         {
-            return origin.clone();
+            return last.origin.clone();
         }
-        let origin = Arc::new(Origin::new(resource, &self.settings));
+        let known_sender = sender.map(|sender| &**sender);
+        let origin = Arc::new(Origin::new(resource, &self.settings, known_sender));
         origin.ignored.iter().for_each(|name| self.unknown.note("tag", name));
-        self.last_origin = Some((resource.cloned(), origin.clone()));
+        let last = LastOrigin {
+            sender: sender.cloned(),
+            resource: resource.cloned(),
+            origin: origin.clone(),
+        };
+        match sender {
+            None => self.last_origin = Some(last),
+            Some(sender) => {
+                if self.last_origins.len() >= LAST_ORIGINS_MAX {
+                    self.last_origins.clear();
+                }
+                self.last_origins.insert(sender.name.clone(), last);
+            }
+        }
         origin
     }
 }

@@ -67,8 +67,10 @@ impl Desk {
 /// Puts the tags in effect in the place of those received, and takes off what is for the agent alone.
 fn tag(resource: &mut Resource, origin: &Origin) {
     let received = std::mem::take(&mut resource.attributes);
-    let own =
-        |attribute: &KeyValue| !attribute.key.starts_with("ccotel.") && !origin::is_tag(attribute);
+    let own = |attribute: &KeyValue| {
+        let ours = attribute.key.starts_with("ccotel.") || origin::is_sender(&attribute.key);
+        !ours && !origin::is_tag(attribute)
+    };
     let tags = origin.tags.iter().map(|(name, value)| text_attribute(name, value));
     resource.attributes = tags.chain(received.into_iter().filter(own)).collect();
 }
@@ -162,7 +164,7 @@ impl Redactor<'_> {
     ) {
         let known = attributes::find(&attribute.key);
         let number = is_number(attribute.value.as_ref());
-        let tag = on_resource && origin::is_tag(&attribute);
+        let tag = on_resource && (origin::is_tag(&attribute) || origin::is_sender(&attribute.key));
         let class = match known {
             _ if tag => Some(Class::Kept),
             Some(known) => Some(known.class),

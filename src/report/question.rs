@@ -64,7 +64,7 @@ pub enum Dimension {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DimensionError {
     #[error(
-        "`{0}` is not something to report by: give hour, day, week, month, project, team, model, repo, branch, tool, session, user, query_source or tag:NAME"
+        "`{0}` is not something to report by: give hour, day, week, month, project, team, sender, model, repo, branch, tool, session, user, query_source or tag:NAME"
     )]
     Unknown(String),
     #[error("a tag has a name: give tag:NAME, such as tag:cost_center")]
@@ -115,7 +115,9 @@ impl FromStr for Dimension {
             "day" => Self::Time(Unit::Day),
             "week" => Self::Time(Unit::Week),
             "month" => Self::Time(Unit::Month),
-            "project" | "team" => Self::Tag { name: word.to_owned(), key: word.to_owned() },
+            "project" | "team" | "sender" => {
+                Self::Tag { name: word.to_owned(), key: word.to_owned() }
+            }
             "model" => Self::Model,
             "repo" => Self::Repository,
             "branch" => Self::Branch,
@@ -199,6 +201,7 @@ mod tests {
             "month",
             "project",
             "team",
+            "sender",
             "model",
             "repo",
             "branch",

@@ -157,7 +157,9 @@ pub fn nothing(question: &Question) -> String {
 /// The dimension as `--by` takes it.
 fn argument(dimension: &Dimension) -> String {
     match dimension {
-        Dimension::Tag { name, .. } if name != "project" && name != "team" => format!("tag:{name}"),
+        Dimension::Tag { name, .. } if !["project", "team", "sender"].contains(&name.as_str()) => {
+            format!("tag:{name}")
+        }
         _ => dimension.key().to_owned(),
     }
 }

@@ -113,9 +113,10 @@ fn is_in_place(
                 let found =
                     jsonc::get(text, &key.path).map_err(|error| SetupError::jsonc(path, &error))?;
                 let is_value = |value: &str| found.as_deref() == Some(&*jsonc::string(value));
+                let is_agreed = key.instead_of.is_some() && key.instead_of == found;
                 // One that we have set to something else is brought up to date.
                 let outdated = ours.iter().any(|it| it.path == key.path && is_value(&it.value));
-                if found.is_none() || (outdated && !is_value(&key.value)) {
+                if found.is_none() || is_agreed || (outdated && !is_value(&key.value)) {
                     return Ok(false);
                 }
             }

@@ -1,6 +1,7 @@
 //! Keys in a JSON file with comments, set and taken out again without touching anything else.
 //!
-//! Only keys that are not there are set, and only those that still have our value are taken out.
+//! Only keys that are not there are set (or those whose value is known and agreed to be replaced), and
+//! only those that still have our value are taken out.
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
@@ -13,11 +14,16 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub struct Key {
     pub path: Vec<String>,
     pub value: String,
+    /// Somebody else's value that this one takes the place of, as JSON: with their consent, and to
+    /// be put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 impl Key {
     pub fn new(path: &[&str], value: impl Into<String>) -> Self {
-        Self { path: path.iter().map(ToString::to_string).collect(), value: value.into() }
+        let path = path.iter().map(ToString::to_string).collect();
+        Self { path, value: value.into(), instead_of: None }
     }
 
     pub fn name(&self) -> String {
@@ -85,8 +91,16 @@ pub fn set(text: &str, keys: &[Key]) -> Result<Set, JsoncError> {
                 .object_value_or_create(name)
                 .ok_or_else(|| JsoncError::NotAnObjectWithin(name.clone()))?;
         }
-        if object.get(last).is_none() {
+        let Some(property) = object.get(last) else {
             object.append(last, CstInputValue::String(key.value.clone()));
+            done.keys.push(key.clone());
+            continue;
+        };
+        let found = property.value();
+        if let Some(literal) = found.as_ref().and_then(CstNode::as_string_lit)
+            && key.instead_of.as_deref() == Some(&*literal.raw_value())
+        {
+            literal.set_raw_value(string(&key.value));
             done.keys.push(key.clone());
         }
     }
@@ -104,12 +118,14 @@ pub fn take_out(text: &str, keys: &[Key], created: &[String]) -> Result<String, 
             .try_fold(root.object_value(), |object, name| Some(object?.object_value(name)));
         let Some(Some(object)) = inner else { continue };
         let Some(property) = object.get(last) else { continue };
-        let is_ours = property
-            .value()
-            .and_then(|value| value.as_string_lit()?.decoded_value().ok())
-            .is_some_and(|value| value == key.value);
-        if is_ours {
-            property.remove();
+        let literal = property.value().and_then(|value| value.as_string_lit());
+        let Some(literal) = literal else { continue };
+        match (&key.instead_of, literal.decoded_value()) {
+            (Some(theirs), Ok(value)) if value == key.value => {
+                literal.set_raw_value(theirs.clone());
+            }
+            (None, Ok(value)) if value == key.value => property.remove(),
+            _ => {}
         }
     }
     for name in created {
@@ -210,6 +226,21 @@ mod tests {
         assert!(done.created.is_empty());
         let edited = done.text.replace("\"2\"", "\"3\"");
         assert_eq!(take_out(&edited, &done.keys, &done.created).unwrap(), edited);
+    }
+
+    #[test]
+    fn a_value_that_is_agreed_to_be_replaced_comes_back_as_it_was_written() {
+        let text = "{\n  \"line\": { \"command\": \"a \\u0062\", \"padding\": 0 } // mine\n}\n";
+        let theirs = get(text, &["line".into(), "command".into()]).unwrap();
+        let key = Key { instead_of: theirs, ..Key::new(&["line", "command"], "ours") };
+        let done = set(text, std::slice::from_ref(&key)).unwrap();
+        assert_eq!(done.text, text.replace("a \\u0062", "ours"));
+        assert_eq!(take_out(&done.text, &done.keys, &done.created).unwrap(), text);
+        // What they set later is theirs.
+        let edited = done.text.replace("ours", "new");
+        assert_eq!(take_out(&edited, &done.keys, &done.created).unwrap(), edited);
+        let other = text.replace("a ", "b ");
+        assert!(set(&other, &[key]).unwrap().keys.is_empty());
     }
 
     #[test]

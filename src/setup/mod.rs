@@ -8,7 +8,8 @@
 //!
 //! Nothing is changed that is not in the journal first (`journal`), and only two kinds of edits exist
 //! (`edit`): a marked block of text at the end of a file, and keys of a JSON file that were not there.
-//! A value that somebody else has set is never replaced.
+//! A value that somebody else has set is never replaced, but for one: a status line, which ours then
+//! runs, where its user says yes.
 
 pub mod block;
 pub mod claude;

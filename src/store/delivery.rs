@@ -27,6 +27,15 @@ impl Core {
             // What was received before this moment is in rows before the destination's first one.
             self.tick(now_ms)?;
         }
+        let dropped: Vec<_> = (self.lanes.states.keys())
+            .filter(|(name, lane)| *name == key.name && !key.lanes.contains(lane))
+            .cloned()
+            .collect();
+        for (name, lane) in dropped {
+            // It gets no more of these: what waits for it would wait for good.
+            lanes::remove(&self.connection, &name, lane)?;
+            self.lanes.states.remove(&(name, lane));
+        }
         for lane in &key.lanes {
             let id = (key.name.clone(), *lane);
             let state = match self.lanes.states.remove(&id) {

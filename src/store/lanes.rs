@@ -164,6 +164,14 @@ impl Lanes {
 }
 
 /// Writes one lane as it is, inside or outside a transaction.
+/// A lane that a destination has no more.
+pub fn remove(connection: &Connection, destination: &str, lane: Lane) -> rusqlite::Result<()> {
+    let lane = lane_text(lane);
+    connection
+        .execute("DELETE FROM lane WHERE destination=?1 AND lane=?2", params![destination, lane])?;
+    Ok(())
+}
+
 pub fn save(
     connection: &Connection,
     destination: &str,

@@ -57,6 +57,7 @@ mod wire;
 pub use cardinality::LABEL_VALUES_MAX;
 pub use core::Options;
 pub use meta::prepare;
+pub use sampler::AHEAD_MS_MAX;
 pub use schema::OpenError;
 pub use series::SERIES_MAX;
 pub use thread::{Clock, GROUP_REQUESTS_MAX, QUEUE_COMMANDS_MAX, Store, open};

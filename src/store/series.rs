@@ -6,14 +6,19 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::samples::Entry;
-use crate::record::Labels;
+use crate::record::{Labels, SENDER_LABEL};
 
 /// At most so many series of their own on one machine; beyond, new ones fold into others.
 pub const SERIES_MAX: usize = 5_000;
 /// At most so many more, one for each metric, job, type and decision, for what folds.
 const REST_MAX: usize = 999;
+/// The same where a gateway receives, for each sender: what one has too many of folds into its own.
+pub const SENDER_SERIES_MAX: usize = 2_000;
+const SENDER_REST_MAX: usize = 99;
+/// Of all senders together: 125 of them could use up what is theirs.
+pub const SENDERS_SERIES_MAX: usize = 250_000;
 /// What a folded series keeps.
-const REST_LABELS: &[&str] = &["__name__", "job", "type", "decision"];
+const REST_LABELS: &[&str] = &["__name__", "job", "type", "decision", SENDER_LABEL];
 /// The last series of all: metrics that even those have no room for, in whatever units.
 const REST_OF_ALL: &str = "ccotel_other_total";
 /// What a folded label says.
@@ -44,6 +49,9 @@ pub struct SeriesTable {
     /// Label values in use, for folding at the limit.
     known: HashSet<(Arc<str>, Arc<str>)>,
     touched: HashSet<u32>,
+    /// Series of each sender; those without one are the others.
+    of_senders: HashMap<Arc<str>, usize>,
+    with_sender: usize,
     pub folded: u64,
 }
 
@@ -86,7 +94,8 @@ impl SeriesTable {
         if let Some(id) = self.by_labels.get(&full) {
             return *id;
         }
-        if self.list.len() < SERIES_MAX {
+        let room = self.room(&full);
+        if room > 0 {
             return self.create(full);
         }
         self.folded += 1;
@@ -96,15 +105,32 @@ impl SeriesTable {
             return *id;
         }
         // Combinations of known values, and sets of label names, can be without number.
+        let sender = sender_of(&full).cloned();
         let rest = full.into_iter().filter(|(name, _)| REST_LABELS.contains(&&**name)).collect();
         if let Some(id) = self.by_labels.get(&rest) {
             return *id;
         }
-        if self.list.len() < SERIES_MAX + REST_MAX {
+        let rest_max = if sender.is_some() { SENDER_REST_MAX } else { REST_MAX };
+        if room + isize::try_from(rest_max).unwrap_or(0) > 0 {
             return self.create(rest);
         }
-        let rest_of_all = vec![(Arc::from("__name__"), Arc::from(REST_OF_ALL))];
+        let mut rest_of_all = vec![(Arc::from("__name__"), Arc::from(REST_OF_ALL))];
+        rest_of_all.extend(sender.map(|sender| (Arc::from(SENDER_LABEL), sender)));
         self.by_labels.get(&rest_of_all).copied().unwrap_or_else(|| self.create(rest_of_all))
+    }
+
+    /// How many more series there may be beside these labels'; negative where the rest is in use.
+    fn room(&self, labels: &Labels) -> isize {
+        let left = |max: usize, used: usize| {
+            isize::try_from(max).unwrap_or(isize::MAX) - isize::try_from(used).unwrap_or(isize::MAX)
+        };
+        match sender_of(labels) {
+            None => left(SERIES_MAX, self.list.len() - self.with_sender),
+            Some(sender) => {
+                let own = self.of_senders.get(sender).copied().unwrap_or(0);
+                left(SENDER_SERIES_MAX, own).min(left(SENDERS_SERIES_MAX, self.with_sender))
+            }
+        }
     }
 
     fn create(&mut self, labels: Labels) -> u32 {
@@ -121,6 +147,10 @@ impl SeriesTable {
     fn push(&mut self, series: Series) -> u32 {
         let id = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
         self.known.extend(series.labels.iter().cloned());
+        if let Some(sender) = sender_of(&series.labels) {
+            *self.of_senders.entry(sender.clone()).or_default() += 1;
+            self.with_sender += 1;
+        }
         self.by_labels.insert(series.labels.clone(), id);
         self.list.push(series);
         id
@@ -190,6 +220,10 @@ fn retiring(list: &[Series], tick_ms: i64) -> impl Iterator<Item = u32> {
         .map(|(_, id)| id)
 }
 
+fn sender_of(labels: &Labels) -> Option<&Arc<str>> {
+    labels.iter().find(|(name, _)| **name == *SENDER_LABEL).map(|(_, sender)| sender)
+}
+
 /// Labels with `__name__`, sorted by name.
 fn with_name(metric: &Arc<str>, labels: &Labels) -> Labels {
     let mut full = Vec::with_capacity(labels.len() + 1);
@@ -199,10 +233,11 @@ fn with_name(metric: &Arc<str>, labels: &Labels) -> Labels {
     full
 }
 
-/// The same labels, with `other` where `keeps` says no. Name and job always stay.
+/// The same labels, with `other` where `keeps` says no. Name, job and sender always stay.
 fn fold(labels: &Labels, keeps: impl Fn(&(Arc<str>, Arc<str>)) -> bool) -> Labels {
-    let stays =
-        |label: &(Arc<str>, Arc<str>)| matches!(&*label.0, "__name__" | "job") || keeps(label);
+    let stays = |label: &(Arc<str>, Arc<str>)| {
+        matches!(&*label.0, "__name__" | "job" | SENDER_LABEL) || keeps(label)
+    };
     labels
         .iter()
         .map(|label| if stays(label) { label.clone() } else { (label.0.clone(), Arc::from(OTHER)) })
@@ -311,6 +346,34 @@ mod tests {
         assert_eq!(sum, f64::from(u32::try_from(2 * many).unwrap()));
         let last = &table.list()[SERIES_MAX + REST_MAX];
         assert_eq!(*last.labels, labels(&[("__name__", REST_OF_ALL)]));
+    }
+
+    #[test]
+    fn a_sender_beyond_its_limit_folds_into_its_own_and_leaves_the_others_theirs() {
+        let mut table = SeriesTable::default();
+        let metric: Arc<str> = "m_total".into();
+        let mut count = |sender: &str, number: usize| {
+            let number = number.to_string();
+            let pairs = labels(&[("agent_name", &number), ("job", "j"), ("sender", sender)]);
+            let id = table.id(&metric, &pairs);
+            table.add(id, 1.0);
+            table.list()[id as usize].labels.clone()
+        };
+        for number in 0..SENDER_SERIES_MAX + 10 {
+            count("greedy", number);
+        }
+        let rest = count("greedy", SENDER_SERIES_MAX + 10);
+        assert_eq!(*rest, labels(&[("__name__", "m_total"), ("job", "j"), ("sender", "greedy")]));
+        let other = count("modest", SENDER_SERIES_MAX + 11);
+        assert!(other.iter().any(|(name, _)| &**name == "agent_name"), "{other:?}");
+        let of = |sender: &str| -> f64 {
+            let own = table
+                .list()
+                .iter()
+                .filter(|one| sender_of(&one.labels).unwrap().as_ref() == sender);
+            own.map(|series| series.value).sum()
+        };
+        assert_eq!((of("greedy"), of("modest")), (2_011.0, 1.0));
     }
 
     #[test]

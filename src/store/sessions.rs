@@ -24,7 +24,12 @@ impl Sessions {
             events.iter().filter(|event| matches!(&*event.name, "user_prompt" | "api_request"))
         {
             if let Some(id) = session_id(event) {
-                let last = self.last_ms.entry(id.clone()).or_insert(now_ms);
+                // A gateway's senders have sessions of their own.
+                let id = match event.sender() {
+                    Some(sender) => format!("{sender}/{id}").into(),
+                    None => id.clone(),
+                };
+                let last = self.last_ms.entry(id).or_insert(now_ms);
                 *last = now_ms.max(*last);
             }
         }

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::handle::StoreStats;
 use super::row;
-use super::series::SERIES_MAX;
+use super::series::{SENDER_SERIES_MAX, SERIES_MAX};
 
 impl Core {
     /// Statistics for `status`.
@@ -14,7 +14,7 @@ impl Core {
         warnings.extend(self.unreadable_warning()?);
         warnings.extend(self.cardinality.warnings());
         if self.fold.series.folded > 0 {
-            warnings.push(format!("more than {SERIES_MAX} series on this machine: {} points were counted under `other` labels, or without labels; use fewer tags and tag values", self.fold.series.folded));
+            warnings.push(format!("more than {SERIES_MAX} series on this machine, or {SENDER_SERIES_MAX} of one sender: {} points were counted under `other` labels, or without labels; use fewer tags and tag values", self.fold.series.folded));
         }
         Ok(StoreStats {
             sessions_active: self.sessions.active(now_ms),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::rules;
+use crate::config::budget::{self, Budget, Period, Scope};
 use crate::config::problem::Problem;
 use crate::config::shape::{privacy_level, proven};
 use crate::config::table::{At, Source, Table};
@@ -28,15 +29,8 @@ pub struct ProjectFile {
     pub root: bool,
     /// Only ever tightens.
     pub privacy: Option<At<PrivacyLevel>>,
-    pub budget: Budget,
-}
-
-/// `[budget]`, in US dollars: shown, never enforced.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Budget {
-    pub daily: Option<f64>,
-    pub weekly: Option<f64>,
-    pub monthly: Option<f64>,
+    /// For its own project, and only ever shown.
+    pub budget: Vec<(Period, At<f64>)>,
 }
 
 /// Reads the text of a `.ccotel.toml`. A value of a wrong type makes the file say nothing, but for
@@ -58,7 +52,7 @@ pub fn read(file: &Path, text: &str) -> (ProjectFile, Vec<Problem>) {
         }
         tags.insert(key.to_owned(), value);
     }
-    let budget = top.table("budget").map_or_else(Budget::default, budget);
+    let budget = top.table("budget").map(budget).unwrap_or_default();
     top.finish();
     let mut problems = source.into_problems();
     if problems.iter().any(Problem::is_error) {
@@ -90,22 +84,11 @@ fn privacy(top: &mut Table<'_>) -> Option<At<PrivacyLevel>> {
     level.or_else(|| unclear(line))
 }
 
-fn budget(mut table: Table<'_>) -> Budget {
-    let mut dollars = |key| {
-        let found = table.number(key);
-        let positive = |amount: f64| {
-            if amount.is_finite() && amount > 0.0 {
-                Ok(amount)
-            } else {
-                Err("must be above 0".into())
-            }
-        };
-        proven(&table, key, found, positive).map(|amount| amount.value)
-    };
-    let budget =
-        Budget { daily: dollars("daily"), weekly: dollars("weekly"), monthly: dollars("monthly") };
+fn budget(mut table: Table<'_>) -> Vec<(Period, At<f64>)> {
+    let found = budget::amounts(&mut table, &Scope::Total);
     table.finish();
-    budget
+    let amount = |At { value: Budget { period, usd, .. }, line }| (period, At { value: usd, line });
+    found.into_iter().map(amount).collect()
 }
 
 #[cfg(test)]
@@ -121,15 +104,15 @@ mod tests {
     fn it_tags_tightens_and_states_a_budget() {
         let (file, problems) = read_text(
             "team = \"payments\"\nroot = true\n[tags]\ncost_center = \"cc 42\"\n\
-             [privacy]\nlevel = \"minimal\"\n[budget]\ndaily = 20\nmonthly = 99.5\n",
+             [privacy]\nlevel = \"minimal\"\n[budget]\ndaily_usd = 20\nmonthly_usd = 99.5\n",
         );
         assert_eq!(problems, [""; 0]);
         assert_eq!(file.tags["team"], At { value: "payments".into(), line: 1 });
         assert_eq!(file.tags["cost_center"], At { value: "cc 42".into(), line: 4 });
         assert!(file.root);
         assert_eq!(file.privacy, Some(At { value: PrivacyLevel::Minimal, line: 6 }));
-        assert_eq!(file.budget.daily, Some(20.0));
-        assert_eq!(file.budget.monthly, Some(99.5));
+        let at = |value, line| At { value, line };
+        assert_eq!(file.budget, [(Period::Day, at(20.0, 8)), (Period::Month, at(99.5, 9))]);
     }
 
     #[test]

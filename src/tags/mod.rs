@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::config::budget::{Budget, PERIODS, Scope};
 use crate::config::{Loaded, Problem};
 use crate::record::PrivacyLevel;
 
@@ -82,6 +83,8 @@ pub struct Resolved {
     pub tags: BTreeMap<String, Tag>,
     pub level: PrivacyLevel,
     pub level_source: Source,
+    /// What the repository's files state for its project: shown, and nothing else. None without one.
+    pub budgets: Vec<(Budget, Source)>,
     /// The `.ccotel.toml` files that were read, nearest first.
     pub files: Vec<PathBuf>,
     pub problems: Vec<Problem>,
@@ -116,14 +119,30 @@ pub fn resolve(inputs: &Inputs<'_>) -> Resolved {
     draft.variable(inputs.variable.unwrap_or_default());
     draft.bound();
     draft.problems.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+    let project = draft.tags.get("project").map(|tag| tag.value.as_str());
+    let budgets = project.map(|project| budgets(project, &found)).unwrap_or_default();
     Resolved {
         directory,
+        budgets,
         tags: draft.tags,
         level,
         level_source,
         files: found.into_iter().map(|found| found.path).collect(),
         problems: draft.problems,
     }
+}
+
+/// Of each period the nearest file's.
+fn budgets(project: &str, found: &[Found]) -> Vec<(Budget, Source)> {
+    let of_period = |wanted| {
+        found.iter().find_map(|Found { path, file }| {
+            let (period, at) = file.budget.iter().find(|(period, _)| *period == wanted)?;
+            let scope = Scope::Project(project.to_owned());
+            let budget = Budget { scope, period: *period, usd: at.value };
+            Some((budget, Source::line(path, at.line)))
+        })
+    };
+    PERIODS.into_iter().filter_map(of_period).collect()
 }
 
 struct Draft {

@@ -221,6 +221,7 @@ const OURS: &[&str] = &[
     "pull_requests",
     "repo",
     "requests",
+    "sender",
     "session",
     "sessions",
     "tokens",

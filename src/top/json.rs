@@ -34,6 +34,8 @@ pub fn document(shown: &Shown, status: &Status, problem: Option<&str>, now: &Zon
         },
         "burn": { "minutes": BURN_MINUTES, "cost_usd_per_hour": live.burn_usd_per_hour },
         "sessions": live.sessions.iter().map(session).collect::<Vec<_>>(),
+        "budgets": status.budgets,
+        "rate_limits": status.rate_limits,
         "agent": {
             "running": status.running,
             "answers": status.worker.is_some(),

@@ -188,6 +188,8 @@ pub fn config() -> Config {
         },
         tags: BTreeMap::new(),
         privacy: PrivacyConfig::default(),
+        budgets: ccotel::config::budget::Budgets::default(),
         destinations: Vec::new(),
+        gateway: ccotel::config::gateway::GatewayConfig::default(),
     }
 }

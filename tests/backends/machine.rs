@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use ccotel::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use ccotel::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use ccotel::deliver::status::State;
 use ccotel::deliver::{DestinationStatus, Manager};
 use ccotel::record::{Batch, Event, Labels, Point, PrivacyLevel, Temporality, Value};
@@ -121,7 +123,7 @@ impl Machine {
 
     /// The destination is known, and nothing runs that could reach it.
     pub fn know(&mut self, config: &DestinationConfig) -> Result<()> {
-        let lanes = ccotel::deliver::task::lanes(config.kind);
+        let lanes = ccotel::deliver::task::lanes(config);
         let key = DestinationKey {
             name: config.name.as_str().into(),
             privacy: config.privacy,
@@ -307,6 +309,7 @@ pub fn destination(kind: DestinationType, url: &str) -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::All,
     }

@@ -179,7 +179,11 @@ fn metric_names() -> Result<BTreeSet<String>> {
     .iter()
     .map(|(name, unit)| ccotel::record::names::metric_name(name, unit))
     .collect();
-    for file in ["src/receive/exposition.rs", "src/agent/rooms/own_samples.rs"] {
+    for file in [
+        "src/receive/exposition.rs",
+        "src/agent/rooms/own_samples.rs",
+        "src/agent/rooms/senders.rs",
+    ] {
         let source = std::fs::read_to_string(dashboards::root().join(file))?;
         names.extend(words(&source, |it| it.starts_with("ccotel_") && it != "ccotel_"));
     }

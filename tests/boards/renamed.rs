@@ -2,7 +2,9 @@
 //! Sent through the demo's own rooms, as `ccotel demo --to-destinations` does.
 
 use anyhow::{Context, Result};
-use ccotel::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use ccotel::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use ccotel::demo::Fortnight;
 use ccotel::demo::agent::ThrowAway;
 use ccotel::demo::cast::{Person, Project};
@@ -89,5 +91,6 @@ fn config(kind: DestinationType, url: &str) -> DestinationConfig {
         tls: Tls::default(),
         privacy: PrivacyLevel::Standard,
         since: Since::All,
+        signals: Signals::ALL,
     }
 }

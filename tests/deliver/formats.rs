@@ -180,7 +180,7 @@ async fn victorialogs() {
     let request = &server.wait_for(1)[0];
     assert_eq!(request.path, path);
     let fields = request.header("vl-stream-fields").unwrap();
-    assert_eq!(fields, "service.name,service.instance.id,project,team");
+    assert_eq!(fields, "service.name,service.instance.id,project,sender,team");
     let logs = ExportLogsServiceRequest::decode(gunzip(request).as_slice()).unwrap();
     let record = &logs.resource_logs[0].scope_logs[0].log_records[0];
     assert!(record.attributes.iter().any(|attribute| attribute.key == "ccotel.event_id"));

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ccotel::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use ccotel::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use ccotel::deliver::status::State;
 use ccotel::deliver::{DestinationStatus, Manager};
 use ccotel::record::{Event, PrivacyLevel, Value};
@@ -36,6 +38,7 @@ pub fn destination(kind: DestinationType, url: &str) -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::Now,
     }

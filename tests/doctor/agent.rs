@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::http;
 use crate::house::CCOTEL;
 use crate::place::Place;
-use crate::table::Situation;
+use crate::table::{Act, Situation};
 
 /// Links as the real one does; no manager runs the agent here.
 const SYSTEMCTL: &str = r#"#!/bin/sh
@@ -52,6 +52,16 @@ pub fn situations() -> Vec<Situation> {
             place
         })
         .fails("agent", &["control socket", "is gone"]),
+        Situation::new("nobody_knows_the_agent", || {
+            let place = Place::new();
+            std::fs::remove_file(place.house.path("data/agent.json")).unwrap();
+            place
+        })
+        .fails("agent", &["holds", "agent.json is gone"]),
+        Situation::by_hand("the_clock_was_set_back", clock_set_back)
+            .fails("clock", &["s ahead of this machine's clock", "`date`"]),
+        Situation::by_hand("a_database_was_lost", lost_database)
+            .warns("notices", &["the database was gone", "shown for a week"]),
         Situation::new("the_token_is_damaged", || {
             let place = Place::new();
             place.house.write("data/token", "short");
@@ -107,6 +117,46 @@ pub fn situations() -> Vec<Situation> {
         })
         .warns("notices", &["the worker ended and was started again"]),
     ]
+}
+
+/// With a request in its store and in its history, and stopped.
+fn used() -> Place {
+    let place = Place::new();
+    let endpoint = crate::otlp::endpoint(&place.house);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert_eq!(runtime.block_on(crate::otlp::send(&endpoint, 0)).status, 200);
+    place.ccotel(&["report"]);
+    place.ccotel(&["agent", "stop"]);
+    place
+}
+
+/// As in the books of an agent that was told of later times.
+fn clock_set_back() -> (Place, Act) {
+    let place = used();
+    shift_recorded(&place, 3_600_000);
+    (place, Box::new(|place| shift_recorded(place, -3_600_000)))
+}
+
+/// It is said for a week; who does not want to wait begins anew.
+fn lost_database() -> (Place, Act) {
+    let place = used();
+    for name in ["queue.db", "queue.db-wal", "queue.db-shm"] {
+        let _ = std::fs::remove_file(place.house.path("data").join(name));
+    }
+    place.ccotel(&["agent", "start"]);
+    let act: Act = Box::new(|place| {
+        place.ccotel(&["agent", "stop"]);
+        std::fs::remove_dir_all(place.house.path("data")).unwrap();
+        place.ccotel(&["agent", "start"]);
+    });
+    (place, act)
+}
+
+/// The times that the history has been told of.
+fn shift_recorded(place: &Place, by_ms: i64) {
+    let history = rusqlite::Connection::open(place.house.path("data/history.db")).unwrap();
+    let query = "UPDATE cursor SET tick_ms = tick_ms + ?1, received_ms = received_ms + ?1";
+    assert_eq!(history.execute(query, [by_ms]).unwrap(), 1);
 }
 
 fn changed_identity(change: impl Fn(&mut Value)) -> Place {

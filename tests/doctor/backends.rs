@@ -10,6 +10,10 @@ use anyhow::ensure;
 use ccotel::deliver::loki::PushRequest;
 use jiff::{SignedDuration, Timestamp};
 use prost::Message as _;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::harness::loki::{Loki, Which};
 use crate::harness::programs::Program;
@@ -66,6 +70,10 @@ pub fn situations() -> Vec<Situation> {
         Situation::by_hand("a_sign_in_page_answers", sign_in_page)
             .of("prom")
             .fails("destination_address", &["a web page answered"]),
+        Situation::by_hand("the_authority_is_unknown", unknown_authority).of("prom").fails(
+            "destination_address",
+            &["no trusted TLS connection", "unknown authority", "ca"],
+        ),
         Situation::new("parked_for_what_is_mended_since", parked)
             .of("prom")
             .fails("destination_state", &["parked", "status 403"]),
@@ -302,6 +310,33 @@ fn hanging() -> (Place, Act) {
 
 fn sign_in_page() -> (Place, Act) {
     answering(server::status(200).with("content-type", "text/html").body("<html>sign in</html>"))
+}
+
+/// A server whose certificate is of an authority that no system knows.
+fn unknown_authority() -> (Place, Act) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority).unwrap().der().clone();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let server = Server::start_tls(Arc::new(Mutex::new(Arc::new(tls))), server::status(204));
+    let url = server.url(WRITE).replace("http://", "https://");
+    let mut place = connected(&destination("prom", "prometheus", &url, ""));
+    place.keep(server);
+    let file = place.house.write("home/ca.pem", authority.pem());
+    let act: Act = Box::new(move |place| {
+        let key = format!("tls = {{ ca = \"{}\" }}", file.display());
+        reconfigured(place, &destination("prom", "prometheus", &url, &key));
+    });
+    (place, act)
 }
 
 /// With this, until somebody puts it right.

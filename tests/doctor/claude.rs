@@ -57,6 +57,16 @@ pub fn situations() -> Vec<Situation> {
             place
         })
         .fails("shim", &["leads to /nowhere/ccotel, which is gone"]),
+        Situation::new("a_stale_wrapper_of_editors", || {
+            let place = Place::new();
+            place.ccotel(&["setup", "--yes", "--without", "shell", "--without", "service"]);
+            let file = place.house.path("data/shims/ccotel-wrap");
+            let text = std::fs::read_to_string(&file).unwrap();
+            let text = text.replace(crate::house::CCOTEL, "/nowhere/ccotel");
+            place.house.write("data/shims/ccotel-wrap", text);
+            place
+        })
+        .fails("shim", &["ccotel-wrap runs /nowhere/ccotel, which is gone"]),
         Situation::new("a_claude_before_the_shim", || {
             let place = Place::new();
             let without = ["shell", "editors", "background", "env", "service", "import"];

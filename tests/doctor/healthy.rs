@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
+use crate::dashboards;
+use crate::grafana;
 use crate::harness::cases::Case;
 use crate::harness::loki::Loki;
 use crate::harness::programs::Program;
@@ -147,23 +149,35 @@ fn accepted_by_otlp() {
     assert_eq!(record["why"], wanted, "{document:#}");
 }
 
-/// What boards and rules ask for, by the recipe of the README and plainly.
-fn totals(prometheus: &Prometheus) -> BTreeMap<&'static str, String> {
+/// An answer: its rows' labels, and what they come to.
+type Answered = (Vec<BTreeMap<String, String>>, f64);
+
+/// What every panel asks of Prometheus, and the recipe of the README, over the last hour.
+fn boards(prometheus: &Prometheus) -> BTreeMap<String, Answered> {
     let recipe = "sum(last_over_time(claude_code_cost_usage_USD_total[1h]) - \
                   (last_over_time(claude_code_cost_usage_USD_total[13h] offset 1h) or \
                   min_over_time(claude_code_cost_usage_USD_total[1h])))";
-    let queries = [
-        recipe,
-        "sum(claude_code_token_usage_tokens_total)",
-        "sum(claude_code_session_count_total)",
-        "count({__name__=~\"claude_code_.*\"})",
-        "count(count by (team, project) ({__name__=~\"claude_code_.*\"}))",
-    ];
-    let value = |query| {
-        let rows = prometheus.query(query).unwrap();
-        rows.first().map_or("nothing".to_owned(), |row| row.value.to_string())
+    let end_s = jiff::Timestamp::now().as_second();
+    let range = grafana::Range { start_s: end_s - 3600, end_s, step_s: 60 };
+    let boards = dashboards::all().unwrap();
+    let panels = boards.iter().flat_map(dashboards::Board::asking);
+    let exprs = panels.flat_map(dashboards::targets).map(|target| dashboards::text(target, "expr"));
+    let of_metrics = exprs.filter(|it| it.contains("claude_code_") && !it.contains("|="));
+    let queries = of_metrics.map(|expr| range.fill(expr, "none"));
+    let mut asked: Vec<String> = queries.filter(|it| !it.contains("service_name")).collect();
+    asked.extend([recipe.to_owned(), "count({__name__=~\"claude_code_.*\"})".to_owned()]);
+    let answered = |query: String| {
+        let rows = prometheus.query(&query).unwrap();
+        // What depends on the moment of asking is compared by its rows alone.
+        let moves = ["rate(", "increase(", "deriv(", "time()", "predict"];
+        let moves = moves.iter().any(|word| query.contains(word));
+        let sum = if moves { 0.0 } else { rows.iter().map(|row| row.value).sum() };
+        let mut labels: Vec<_> = rows.into_iter().map(|row| row.labels).collect();
+        labels.sort();
+        // The same question, whatever the moment.
+        (query.replace(&end_s.to_string(), "now"), (labels, sum))
     };
-    queries.into_iter().map(|query| (query, value(query))).collect()
+    asked.into_iter().map(answered).collect()
 }
 
 /// Everything that is counted here, without the times of asking.
@@ -198,7 +212,10 @@ fn no_total_changes() {
     });
     // The first makes the samples that are compared; two more may change nothing of them.
     place.doctor("");
-    let (before, asked) = (reports(&place), totals(&prometheus));
+    let (before, asked) = (reports(&place), boards(&prometheus));
+    assert!(asked.len() > 20, "{asked:#?}");
+    let answered = asked.values().filter(|(labels, _)| !labels.is_empty()).count();
+    assert!(answered > 5, "{asked:#?}");
     let total = &before[0]["total"];
     assert_eq!((&total["requests"], &total["cost_usd"]), (&20.into(), &0.25.into()), "{before:#?}");
     for _ in 0..2 {
@@ -206,7 +223,12 @@ fn no_total_changes() {
     }
     let marks = prometheus.query("ccotel_doctor_marks_total").unwrap();
     assert_eq!(marks[0].value.to_string(), "3", "{marks:?}");
-    assert_eq!(totals(&prometheus), asked);
+    for (query, (labels, sum)) in boards(&prometheus) {
+        let (labels_before, sum_before) = &asked[&query];
+        assert_eq!(&labels, labels_before, "{query}");
+        // A mark counts 1: far more than cents of rounding.
+        assert!((sum - sum_before).abs() < 0.01 || sum.is_nan(), "{query}: {sum_before} → {sum}");
+    }
     assert_eq!(reports(&place), before);
     let status = place.house.json(&["status", "--json"]);
     assert!(status["warnings"].as_array().unwrap().is_empty(), "{status:#}");
@@ -270,6 +292,7 @@ fn document() {
     agent
     agent_version
     port
+    clock
     service
     notices
     launches

@@ -9,8 +9,14 @@
 mod agent;
 mod backends;
 mod claude;
+#[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
+#[path = "../boards/dashboards.rs"]
+mod dashboards;
 mod disks;
 mod files;
+#[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
+#[path = "../boards/grafana.rs"]
+mod grafana;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../harness/mod.rs"]
 mod harness;

@@ -14,6 +14,7 @@ mod real;
 mod service;
 mod sockets;
 mod stand_in;
+mod status_line;
 mod tmux;
 mod undo;
 mod wrapped;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         undo::cases(),
         service::cases(),
         sockets::cases(),
+        status_line::cases(),
         wrapped::cases(),
         real::cases(),
         tmux::cases(),

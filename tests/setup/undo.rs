@@ -29,6 +29,7 @@ pub fn cases() -> Vec<Case> {
         case("a_file_that_cannot_be_edited_keeps_no_other", a_file_that_cannot_be_edited),
         case("a_shim_comes_first_on_path", a_shim_comes_first_on_path),
         case("managed_settings_are_valid_and_name_no_secret", managed_settings),
+        case("an_existing_feed_is_kept_and_undone", an_existing_feed_is_kept_and_undone),
         case("setup_asks_on_a_terminal", setup_asks_on_a_terminal),
         case("uninstall_without_setup_says_so", uninstall_without_setup),
         case("an_interrupted_setup_is_undone", an_interrupted_setup_is_undone),
@@ -246,6 +247,38 @@ fn managed_settings() -> Result<()> {
     );
     ensure!(settings["env"]["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf", "{settings}");
     ensure!(home.snapshot()?.is_empty(), "nothing is made");
+    Ok(())
+}
+
+/// What goes to a collector now goes on going there, by way of ccotel.
+fn an_existing_feed_is_kept_and_undone() -> Result<()> {
+    let home = lived_in()?;
+    home.write(
+        CLAUDE,
+        "{\n  \"env\": {\n    \"CLAUDE_CODE_ENABLE_TELEMETRY\": \"1\",\n    \"OTEL_METRICS_EXPORTER\": \"otlp\",\n    \
+         \"OTEL_EXPORTER_OTLP_ENDPOINT\": \"http://127.0.0.1:9\",\n    \
+         \"OTEL_EXPORTER_OTLP_HEADERS\": \"authorization=Bearer s3cr3t\"\n  }\n}\n",
+    )?;
+    let before = home.snapshot()?;
+    let shown = home.output(&["setup", "--dry-run"])?;
+    let shown = String::from_utf8(shown.stdout)?;
+    ensure!(
+        shown.contains("metrics go to http://127.0.0.1:9 (OTEL_EXPORTER_OTLP_ENDPOINT in "),
+        "{shown}"
+    );
+    ensure!(home.snapshot()? == before, "a dry run changes nothing");
+    home.run(&["setup", "--yes", "--without", "service"])?;
+    let config = home.read(".config/ccotel/config.toml")?;
+    ensure!(
+        config.contains("url = \"http://127.0.0.1:9/\"") && !config.contains("s3cr3t"),
+        "{config}"
+    );
+    ensure!(home.read(".config/ccotel/otlp-127-0-0-1.token")? == "s3cr3t\n");
+    let again = home.run(&["setup", "--yes", "--without", "service"])?;
+    ensure!(again.contains("set up already"), "{again}");
+    home.run(&["uninstall", "--purge", "--yes"])?;
+    let after = home.snapshot()?;
+    ensure!(before == after, "{before:#?}\n{after:#?}");
     Ok(())
 }
 

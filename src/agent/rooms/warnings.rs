@@ -13,8 +13,13 @@ pub fn warning(what: impl Into<String>, remedy: &str) -> Warning {
 }
 
 /// The last request of a kind that was turned away.
-pub fn of_trouble(trouble: &Trouble, counts: &Counts) -> Warning {
+pub fn of_trouble(trouble: &Trouble, counts: &Counts, at_gateway: bool) -> Warning {
     let (times, remedy) = match trouble.kind {
+        Kind::Denied if at_gateway => {
+            let remedy = "`ccotel gateway token ls` shows who may send; `ccotel gateway token add NAME` \
+                          makes a token";
+            (counts.denied, remedy)
+        }
         Kind::Denied => {
             let remedy = "if this was one of your sessions, start it again with `ccotel claude`";
             (counts.denied, remedy)
@@ -22,6 +27,11 @@ pub fn of_trouble(trouble: &Trouble, counts: &Counts) -> Warning {
         Kind::Malformed => {
             let remedy = "if this was Claude Code, update ccotel; other programs belong elsewhere";
             (counts.malformed, remedy)
+        }
+        Kind::Refused if at_gateway => {
+            let remedy = "senders try again for some seconds; see that the disk has room, and whether one \
+                          sender sends too much";
+            (counts.refused, remedy)
         }
         Kind::Refused => {
             let remedy = "Claude Code tries again for some seconds; see that the disk has room";

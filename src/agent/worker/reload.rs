@@ -43,6 +43,9 @@ impl Worker {
             Ok(config) if config == *self.config.borrow() => {}
             Ok(config) => {
                 self.rooms.apply(&config).await;
+                if let Some(gateway) = &self.gateway {
+                    gateway.apply(&config.gateway, &self.paths);
+                }
                 if rooms::needs_new_store(&self.config.borrow(), &config) {
                     self.renew.notify_one();
                 }

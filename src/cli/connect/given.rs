@@ -9,7 +9,9 @@ use reqwest::Url;
 
 use super::{Args, Kind};
 use crate::config::destination::read::{NAME_BYTES_MAX, OWNED_HEADERS, name_rule};
-use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use crate::config::edit::{ConfigFile, type_name};
 use crate::config::{Problem, shape};
 use crate::record::PrivacyLevel;
@@ -17,6 +19,8 @@ use crate::store::handle::Since;
 
 /// Headers that another option sets, beside those that a protocol does.
 const HEADERS_OF_OPTIONS: [&str; 2] = ["authorization", "x-scope-orgid"];
+
+pub const WIDER: &str = "--privacy can only be tighter than [privacy] level in config.toml";
 
 /// The destination that was meant, or one sentence about what is wrong.
 pub fn destination(args: &Args, file: &ConfigFile) -> Result<DestinationConfig, String> {
@@ -27,12 +31,12 @@ pub fn destination(args: &Args, file: &ConfigFile) -> Result<DestinationConfig, 
         Kind::Otlp => DestinationType::Otlp,
     };
     let protocol = protocol(kind, &args.protocol)?;
-    let url = complete(kind, protocol, &args.url)?;
+    let url = complete(kind, protocol, args.url.as_deref().unwrap_or_default())?;
     let name = name(args.name.as_deref(), kind, &url, &file.destination_names())?;
     if let Some(asked) = args.privacy
         && asked > file.privacy_level()
     {
-        return Err("--privacy can only be tighter than [privacy] level in config.toml".to_owned());
+        return Err(WIDER.to_owned());
     }
     let credentials = match (&args.bearer_token_file, &args.token_command, &args.username) {
         (Some(path), _, _) => Credentials::BearerFile(absolute(path)?),
@@ -57,13 +61,14 @@ pub fn destination(args: &Args, file: &ConfigFile) -> Result<DestinationConfig, 
             cert: tls_file(&args.cert)?,
             key: tls_file(&args.key)?,
         },
+        signals: Signals::ALL,
         privacy: args.privacy.unwrap_or(file.privacy_level()),
         since: args.since,
     })
 }
 
 /// The agent has another working directory.
-fn absolute(path: &Path) -> Result<std::path::PathBuf, String> {
+pub fn absolute(path: &Path) -> Result<std::path::PathBuf, String> {
     let path = std::path::absolute(path).map_err(|error| {
         format!("the path {} cannot be used ({})", path.display(), error.kind())
     })?;
@@ -124,7 +129,7 @@ fn complete(kind: DestinationType, protocol: Protocol, given: &str) -> Result<Ur
     Ok(url)
 }
 
-fn name(
+pub fn name(
     given: Option<&str>,
     kind: DestinationType,
     url: &Url,

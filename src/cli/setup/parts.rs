@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, Parser as _};
 
 use super::steps::{Asking, Setup};
-use super::{Args, Part};
+use super::{Args, Part, status_line};
 use crate::agent::{ensure, manage};
 use crate::cli::{Cli, Command, connect, say, say_wrapped, service};
 use crate::config;
 use crate::config::edit::ConfigFile;
 use crate::exit::Exit;
+use crate::paths::Paths;
 use crate::service::Manager;
 use crate::setup::edit::{Edit, Wanted};
 use crate::setup::files::{self, SetupError};
@@ -46,17 +47,19 @@ pub fn all(setup: &mut Setup<'_>, args: &Args) -> Vec<String> {
     if is_on(args, Part::Service, true) {
         part(agent_service(setup, args));
     }
+    part(inherited(setup));
     for (kind, url) in asked_destinations(setup, args) {
         part(destination(setup, &kind, &url));
     }
     part(claude_settings(setup, args, has_desktop));
+    part(status_line::set_up(setup, args));
     if is_on(args, Part::Import, true) {
         part(import(setup));
     }
     failures
 }
 
-fn is_on(args: &Args, part: Part, usual: bool) -> bool {
+pub fn is_on(args: &Args, part: Part, usual: bool) -> bool {
     !args.without.contains(&part) && (usual || args.with.contains(&part))
 }
 
@@ -213,16 +216,55 @@ fn destination(setup: &mut Setup<'_>, kind: &str, url: &str) -> anyhow::Result<(
     let Command::Connect(arguments) = parsed.command else { return Ok(()) };
     let head = format!("{} changes: what is counted is forwarded", setup.named(&file));
     let lines = [format!("[[destination]] type = \"{kind}\", url = \"{url}\"")];
-    setup.action(&head, &lines, |setup| {
+    connected(setup, &head, &lines, &arguments)
+}
+
+/// The collector that the user exports to now: without this, what ccotel takes over ends there.
+fn inherited(setup: &mut Setup<'_>) -> anyhow::Result<()> {
+    let parsed = Cli::try_parse_from(["ccotel", "connect", "otlp", "--inherit", "--yes"])?;
+    let Command::Connect(arguments) = parsed.command else { return Ok(()) };
+    let file = setup.paths.config_file();
+    let found = connect::inherit::look(setup.paths, &ConfigFile::open(&file)?, &arguments)?;
+    if found.destinations.is_empty() {
+        return Ok(());
+    }
+    let head = format!(
+        "{} changes: the collector that you export to already gets its share from ccotel",
+        setup.named(&file)
+    );
+    connected(setup, &head, &found.found, &arguments)
+}
+
+/// Runs `connect`, and notes what it has put where.
+fn connected(
+    setup: &mut Setup<'_>,
+    head: &str,
+    lines: &[String],
+    arguments: &connect::Args,
+) -> anyhow::Result<()> {
+    let file = setup.paths.config_file();
+    setup.action(head, lines, |setup| {
         let before = files::read(&files::real(&file))?;
         setup.journal.note_directory(&setup.paths.config_dir);
         setup.journal.save()?;
         let names = |file: &Path| ConfigFile::open(file).map(|file| file.destination_names());
-        let known = names(&file)?;
-        anyhow::ensure!(connect::run(&arguments)? == Exit::Done, "{url} was not connected");
+        let (known, beside) = (names(&file)?, secrets(setup.paths));
+        anyhow::ensure!(connect::run(arguments)? == Exit::Done, "it was not connected");
         let added = names(&file)?.into_iter().filter(|name| !known.contains(name)).collect();
+        for path in secrets(setup.paths).into_iter().filter(|path| !beside.contains(path)) {
+            let text = files::read(&path)?.unwrap_or_default();
+            setup.journal.put_file(FileEntry::new(path, Edit::Whole, None, &text));
+        }
         note_destinations(setup, &file, before.as_deref(), added)
     })
+}
+
+/// Files beside `config.toml` that `connect` may have made.
+fn secrets(paths: &Paths) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(&paths.config_dir).into_iter().flatten().flatten();
+    let is_secret =
+        |path: &PathBuf| path.extension().is_some_and(|it| it == "token" || it == "password");
+    entries.map(|entry| entry.path()).filter(is_secret).collect()
 }
 
 /// In the journal: together with those that an earlier setup has added.

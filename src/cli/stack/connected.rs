@@ -4,7 +4,9 @@ use anyhow::Context as _;
 
 use crate::agent::manage;
 use crate::cli::say_wrapped;
-use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use crate::config::destination::{
+    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
+};
 use crate::config::edit::ConfigFile;
 use crate::paths::Paths;
 use crate::stack::settings::Settings;
@@ -76,6 +78,7 @@ fn destinations(settings: &Settings, file: &ConfigFile) -> Vec<DestinationConfig
             tls: Tls::default(),
             privacy: file.privacy_level(),
             since: Since::All,
+            signals: Signals::ALL,
         };
     wanted.into_iter().map(config).collect()
 }

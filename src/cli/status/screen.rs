@@ -4,8 +4,12 @@ use bytesize::ByteSize;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::agent::status::{RecordCounts, RequestCounts, SessionCounts, Status, Warning};
+use crate::agent::status::{
+    RecordCounts, RequestCounts, SenderStatus, SessionCounts, Status, Warning,
+};
+use crate::budget::Level;
 use crate::config::problem::printable;
+use crate::statusline::limits;
 
 /// What is shown of a `deliver::DestinationStatus`. A newer agent's additions are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -40,6 +44,10 @@ pub fn draw(status: &Status, before: Option<(Timestamp, &Status)>, now: Timestam
     let mut screen = String::new();
     headline(&mut screen, status, now);
     facts(&mut screen, status);
+    if let Some(gateway) = &status.gateway {
+        senders(&mut screen, &gateway.senders, now);
+    }
+    budgets(&mut screen, status, now);
     if !status.destinations.is_empty() {
         screen.push_str("\nDestinations\n");
     }
@@ -103,6 +111,63 @@ fn facts(screen: &mut String, status: &Status) {
     let disk = ByteSize(status.disk_bytes);
     if status.disk_bytes > 0 {
         line!(screen, "  on disk     {disk} in {}", status.data_dir.display());
+    }
+}
+
+/// Senders that are shown; `ccotel gateway token ls` has them all.
+const SENDERS_SHOWN_MAX: usize = 20;
+
+/// The ones heard of last, first.
+fn senders(screen: &mut String, senders: &[SenderStatus], now: Timestamp) {
+    let mut shown: Vec<&SenderStatus> = senders.iter().collect();
+    shown.sort_by_key(|sender| (std::cmp::Reverse(sender.last_seen), sender.name.clone()));
+    let known = senders.iter().filter(|sender| sender.known).count();
+    line!(screen, "");
+    line!(screen, "Senders ({known} may send)");
+    for sender in shown.iter().take(SENDERS_SHOWN_MAX) {
+        let mut words = vec![format!("{} records", count(sender.received))];
+        for (number, what) in [
+            (sender.rejected, "rejected"),
+            (sender.refused, "requests told to come back"),
+            (sender.malformed, "requests that could not be read"),
+        ] {
+            if number > 0 {
+                words.push(format!("{} {what}", count(number)));
+            }
+        }
+        words.push(sender.last_seen.map_or_else(
+            || "not heard of since the worker began".to_owned(),
+            |at| format!("last heard of {} ago", span(now, at)),
+        ));
+        if !sender.known {
+            words.push("may not send any more".to_owned());
+        }
+        line!(screen, "  {}  {}", sender.name, words.join("; "));
+    }
+    if shown.len() > SENDERS_SHOWN_MAX {
+        let more = shown.len() - SENDERS_SHOWN_MAX;
+        line!(screen, "  and {more} more; `ccotel gateway token ls` has them all");
+    }
+}
+
+fn budgets(screen: &mut String, status: &Status, now: Timestamp) {
+    if status.budgets.is_empty() && status.rate_limits.0.is_empty() {
+        return;
+    }
+    screen.push_str("\nBudgets\n");
+    for budget in &status.budgets {
+        let level = match budget.level() {
+            Level::Fine => "",
+            Level::Near => "; nearly used up",
+            Level::Over => "; used up (nothing is stopped)",
+        };
+        line!(screen, "  {}: {}{level}", budget.name(), budget.amounts());
+    }
+    for (window, limit) in &status.rate_limits.0 {
+        let resets = limit.resets_at.and_then(|at| Timestamp::from_second(at).ok());
+        let resets = resets.map(|at| format!(", begins anew in {}", span(at, now)));
+        let (name, used) = (limits::words(window), limit.used_percent.floor());
+        line!(screen, "  {name}: {used} % used{}", resets.unwrap_or_default());
     }
 }
 

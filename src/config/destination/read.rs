@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Credentials, DestinationConfig, DestinationType, Protocol, Tls};
+use super::{Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls};
 use crate::config::limits::HEADERS_MAX;
 use crate::config::shape::{self, ReadDestination};
 use crate::config::table::{At, Table};
@@ -19,6 +19,7 @@ pub fn read(mut table: Table<'_>, home: &Path, beside: &Path) -> Option<ReadDest
         url: required(&mut table, "url", url_rule),
         protocol: optional(&mut table, "protocol", protocol_rule),
         tenant: optional(&mut table, "tenant", tenant_rule),
+        signals: signals(&mut table),
         privacy: optional(&mut table, "privacy", shape::privacy_level),
         since: since(&mut table),
         credentials: credentials(&mut table, home, beside),
@@ -43,6 +44,7 @@ const KEYS: &[&str] = &[
     "headers",
     "tls",
     "tenant",
+    "signals",
     "privacy",
     "since",
 ];
@@ -59,6 +61,7 @@ struct Given {
     url: Result<At<String>, Wrong>,
     protocol: Read<Protocol>,
     tenant: Read<String>,
+    signals: Read<Signals>,
     privacy: Read<PrivacyLevel>,
     since: Read<Since>,
     credentials: Result<Credentials, Wrong>,
@@ -74,6 +77,14 @@ impl Given {
             && !speaks(kind, *value)
         {
             table.refuse("protocol", *line, "a protocol that this type does not speak", "use auto");
+            return None;
+        }
+        let signals = self.signals.ok()?;
+        if let Some(At { line, .. }) = &signals
+            && kind != DestinationType::Otlp
+        {
+            let remedy = "leave it out";
+            table.refuse("signals", *line, "`signals` is for destinations of type otlp", remedy);
             return None;
         }
         let headers = self.headers.ok()?;
@@ -98,6 +109,7 @@ impl Given {
             headers,
             tenant,
             tls: self.tls.ok()?,
+            signals: signals.map_or(Signals::ALL, |signals| signals.value),
             privacy: privacy.as_ref().map_or(PrivacyLevel::Full, |privacy| privacy.value),
             since: self.since.ok()?.map_or(Since::Now, |since| since.value),
         };
@@ -142,6 +154,26 @@ fn present<T>(
 fn since(table: &mut Table<'_>) -> Read<Since> {
     let found = table.time("since");
     present(table, "since", |table| shape::proven(table, "since", found, |text| since_rule(&text)))
+}
+
+fn signals(table: &mut Table<'_>) -> Read<Signals> {
+    let found = table.strings("signals");
+    present(table, "signals", |table| {
+        shape::proven(table, "signals", found, |it| signals_rule(&it))
+    })
+}
+
+fn signals_rule(names: &[String]) -> Result<Signals, String> {
+    let mut signals = Signals { metrics: false, logs: false, traces: false };
+    for name in names {
+        match name.as_str() {
+            "metrics" => signals.metrics = true,
+            "logs" => signals.logs = true,
+            "traces" => signals.traces = true,
+            _ => return Err("must hold \"metrics\", \"logs\" or \"traces\"".to_owned()),
+        }
+    }
+    if names.is_empty() { Err("must name at least one".to_owned()) } else { Ok(signals) }
 }
 
 fn credentials(table: &mut Table<'_>, home: &Path, beside: &Path) -> Result<Credentials, Wrong> {
@@ -329,7 +361,11 @@ fn not_empty(text: &str) -> Result<String, String> {
 }
 
 /// `~/` is the home directory; a relative path is beside the file that names it.
-fn path_rule(text: &str, home: &Path, beside: &Path) -> Result<PathBuf, String> {
+pub(in crate::config) fn path_rule(
+    text: &str,
+    home: &Path,
+    beside: &Path,
+) -> Result<PathBuf, String> {
     match text.strip_prefix("~/") {
         _ if text.is_empty() => Err("is empty".to_owned()),
         Some(rest) => Ok(home.join(rest)),

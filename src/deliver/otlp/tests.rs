@@ -48,7 +48,7 @@ fn logs_keep_body_and_attributes_and_gain_an_id() {
     assert_eq!(encoded, logs::encode(&events, "install", DestinationType::VictoriaLogs));
     assert!(encoded.headers.contains(&(
         "vl-stream-fields",
-        "service.name,service.instance.id,project,team".to_owned()
+        "service.name,service.instance.id,project,sender,team".to_owned()
     )));
     let request = ExportLogsServiceRequest::decode(plain(&encoded).as_slice()).unwrap();
     let [resource_logs] = request.resource_logs.as_slice() else { panic!("one resource") };

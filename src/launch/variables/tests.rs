@@ -10,10 +10,6 @@ fn user(pairs: &[(&str, &str)]) -> Layers {
     Layers { layers: vec![layer], managed: vec![] }
 }
 
-fn endpoint() -> Endpoint {
-    Endpoint { address: "127.0.0.1:14318".parse().unwrap(), token: "secret".into() }
-}
-
 #[test]
 fn exporters_are_the_users_and_ours() {
     for (pairs, expected) in [
@@ -43,30 +39,6 @@ fn exporters_are_the_users_and_ours() {
             .collect();
         assert_eq!(found.join(" "), expected, "{pairs:?}");
     }
-}
-
-#[test]
-fn another_collector_is_the_users_only_and_shows_no_secret() {
-    let base = [(ENABLE_TELEMETRY, "1"), ("OTEL_METRICS_EXPORTER", "otlp")];
-    let with = |name: &'static str, url: &'static str| user(&[base[0], base[1], (name, url)]);
-    for (layers, expected) in [
-        (user(&base), None),
-        (
-            with("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:p@otel.example.com:4318/x?key=1"),
-            Some("https://otel.example.com:4318/x"),
-        ),
-        (
-            with("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://otel.example.com/v1/metrics"),
-            Some("https://otel.example.com"),
-        ),
-        (with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:14318/secret"), None),
-        (user(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://x"), base[1]]), None),
-    ] {
-        assert_eq!(other_collector(&layers, &endpoint()).as_deref(), expected, "{layers:?}");
-    }
-    let mut layers = with("OTEL_EXPORTER_OTLP_ENDPOINT", "https://x");
-    layers.layers[0].repository = true;
-    assert_eq!(other_collector(&layers, &endpoint()), None);
 }
 
 #[test]

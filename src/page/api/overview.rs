@@ -56,6 +56,9 @@ pub(super) async fn document(desk: &Desk, asked: Asked, look: Look) -> Document 
         read(desk, move |history| calendar(history, &of_year)),
     )?;
     document.extend(lists);
+    if let Value::Object(spending) = (desk.sources.spending)().await {
+        document.extend(spending);
+    }
     document.insert("chart".to_owned(), chart);
     document.insert("calendar".to_owned(), year);
     Ok(Value::Object(document))

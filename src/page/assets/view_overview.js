@@ -1,6 +1,7 @@
 // Overview: what it came to, over time, and what most of it went to.
 import { ask } from "./api.js";
 import { DEFAULTS, go, href, isFiltered, question, toggled } from "./address.js";
+import { budgets } from "./budgets.js";
 import { calendar, heatScale } from "./calendar.js";
 import { chart, chartTable, legend } from "./chart.js";
 import { card, h } from "./dom.js";
@@ -30,6 +31,7 @@ export function draw(place, data, state) {
   }
   place.append(h("div", { class: "grid" },
     kpis(data, state),
+    budgets(data),
     chartCard(data, state),
     calendarCard(place, data, state),
     list("Top projects", data.projects, "half", (it) => filterRow(state, "project", it), "No session had a project."),

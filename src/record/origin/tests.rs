@@ -24,7 +24,7 @@ fn resource(pairs: &[(&str, &str)]) -> Resource {
 }
 
 fn origin(pairs: &[(&str, &str)], level: PrivacyLevel) -> Origin {
-    Origin::new(Some(&resource(pairs)), &settings(level))
+    Origin::new(Some(&resource(pairs)), &settings(level), None)
 }
 
 fn tags_of(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -138,4 +138,53 @@ fn facts_are_kept_by_level() {
     };
     assert_eq!(keys(PrivacyLevel::Standard), ["service.version", "host.name"]);
     assert_eq!(keys(PrivacyLevel::Minimal), ["service.version"]);
+}
+
+fn sender(name: &str) -> Sender {
+    let tags = [("team", "payments"), ("z_last", "fixed")];
+    let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    Sender { name: name.into(), tags, level: Some(PrivacyLevel::Standard) }
+}
+
+fn origin_of(sender: &Sender, pairs: &[(&str, &str)]) -> Origin {
+    Origin::new(Some(&resource(pairs)), &settings(PrivacyLevel::Full), Some(sender))
+}
+
+#[test]
+fn what_is_fixed_for_a_sender_stays_whatever_it_says() {
+    let many: Vec<(String, &str)> = (0..20).map(|number| (format!("a{number:02}"), "x")).collect();
+    let mut said: Vec<(&str, &str)> =
+        many.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    said.extend([("team", "other"), ("sender", "b"), ("z.last", "other"), ("project", "shop")]);
+    let origin = origin_of(&sender("a"), &said);
+    let value = |name: &str| {
+        let found = origin.tags.iter().find(|(tag, _)| &**tag == name);
+        found.map(|(_, value)| value.to_string())
+    };
+    assert_eq!(value("sender").as_deref(), Some("a"));
+    assert_eq!(value("team").as_deref(), Some("payments"));
+    assert_eq!(value("z_last").as_deref(), Some("fixed"));
+    assert_eq!(value("project").as_deref(), Some("shop"));
+    assert_eq!(origin.tags.len(), TAGS_MAX + 1, "and the sender's name");
+    assert!(origin.tags.is_sorted());
+    let attribute = &resource(&[("sender", "b")]).attributes[0];
+    assert!(origin.repeats(attribute, false), "nor does an event say it");
+}
+
+#[test]
+fn the_same_resource_of_two_senders_is_two_and_a_launch_is_nothing_to_a_gateway() {
+    let said = [("team", "a"), ("ccotel.launch.id", "l1")];
+    let (a, b) = (origin_of(&sender("a"), &said), origin_of(&sender("b"), &said));
+    assert_ne!(a.hash, b.hash);
+    assert_ne!(a.hash, origin(&said, PrivacyLevel::Full).hash);
+    assert_eq!(a.launch, None);
+    assert!(a.tags.iter().any(|(name, _)| &**name == "cost_center"), "the gateway's own tags");
+}
+
+#[test]
+fn a_senders_level_is_the_tightest_of_three() {
+    use PrivacyLevel::{Minimal, Standard};
+    assert_eq!(origin_of(&sender("a"), &[]).level, Standard);
+    assert_eq!(origin_of(&sender("a"), &[("ccotel.privacy", "full")]).level, Standard);
+    assert_eq!(origin_of(&sender("a"), &[("ccotel.privacy", "minimal")]).level, Minimal);
 }

@@ -113,7 +113,7 @@ impl Fact {
         let time_ms = i64::try_from(event.time_ns / 1_000_000).unwrap_or(0);
         Some(Self {
             time_ms: if time_ms > 0 { time_ms } else { received_ms },
-            session: text(event, "session.id"),
+            session: text(event, "session.id").map(|id| session_of(event, id)),
             prompt_id: text(event, "prompt.id"),
             of_session: of_session(event),
             facet: Facet {
@@ -130,6 +130,14 @@ impl Fact {
             },
             kind,
         })
+    }
+}
+
+/// A gateway's sender chooses its session ids: those of another are other sessions.
+fn session_of(event: &Event, id: Arc<str>) -> Arc<str> {
+    match event.sender() {
+        Some(sender) => format!("{sender}/{id}").into(),
+        None => id,
     }
 }
 

@@ -153,6 +153,14 @@ impl HistoryFile {
         })
     }
 
+    /// The newest sample and the newest reception that the agent told of, in milliseconds.
+    pub fn newest_ms(&self) -> Result<i64, HistoryError> {
+        self.checked(|connection| {
+            connection
+                .query_row("SELECT max(tick_ms, received_ms) FROM cursor", [], |row| row.get(0))
+        })
+    }
+
     /// `(id, metric)` of every series.
     pub fn series(&self) -> Result<Vec<(i64, String)>, HistoryError> {
         self.checked(|connection| {

@@ -53,6 +53,7 @@ pub struct NotCaughtUp(pub String);
 pub struct HistoryHandle {
     wanted: mpsc::Sender<oneshot::Sender<Result<(), NotCaughtUp>>>,
     problem: Arc<Mutex<Option<String>>>,
+    changes: watch::Receiver<u64>,
 }
 
 impl HistoryHandle {
@@ -63,6 +64,11 @@ impl HistoryHandle {
         let (reply, answer) = oneshot::channel();
         self.wanted.send(reply).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
+    }
+
+    /// Changes whenever the history has taken something in.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
     }
 
     /// Why the history is behind, in words, for `status`; `None` if it is not.
@@ -80,6 +86,7 @@ pub fn spawn(
 ) -> HistoryHandle {
     let (wanted, requests) = mpsc::channel(WAITING_MAX);
     let problem = Arc::new(Mutex::new(None));
+    let (taken_in, changes) = watch::channel(0);
     let follower = Follower {
         news: store.news(),
         store,
@@ -89,6 +96,7 @@ pub fn spawn(
         sink: None,
         synced: Instant::now(),
         problem: Arc::clone(&problem),
+        taken_in,
     };
     let started = thread::Builder::new().name("history".to_owned()).spawn(move || {
         match tokio::runtime::Builder::new_current_thread().enable_time().build() {
@@ -101,7 +109,7 @@ pub fn spawn(
         tracing::warn!("{words}");
         *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
     }
-    HistoryHandle { wanted, problem }
+    HistoryHandle { wanted, problem, changes }
 }
 
 struct Follower {
@@ -114,6 +122,7 @@ struct Follower {
     sink: Option<Sink>,
     synced: Instant,
     problem: Arc<Mutex<Option<String>>>,
+    taken_in: watch::Sender<u64>,
 }
 
 impl Follower {
@@ -165,6 +174,7 @@ impl Follower {
                 break;
             }
             sink.apply(&page, self.history_days).map_err(|error| self.failed(&error))?;
+            self.taken_in.send_modify(|count| *count += 1);
             let moved = sink.cursors().map_err(|error| self.failed(&error))? != cursors;
             if !page.more || !moved || self.stop.is_cancelled() {
                 break;

@@ -11,6 +11,7 @@ use ratatui::widgets::Paragraph;
 use super::super::shown::Shown;
 use super::{Theme, fitting};
 use crate::agent::status::Status;
+use crate::budget::Level;
 use crate::cli::status::screen::{Destination, count, destinations, seconds_words};
 use crate::config::problem::printable;
 use crate::report::live::Live;
@@ -88,6 +89,8 @@ fn agent_parts(shown: &Shown, theme: Theme) -> Vec<Part> {
         return vec![vec![Span::styled(" asking the agent …", theme.dim())]];
     };
     let mut parts = vec![agent(status, theme)];
+    parts.extend(budget(status, theme));
+    parts.extend(limits(status, theme));
     parts.extend(warnings(status, theme));
     if shown.imports_damaged {
         let words = "imported.db is damaged: remove it and `ccotel import` again";
@@ -119,6 +122,35 @@ fn agent(status: &Status, theme: Theme) -> Part {
         (" ○ ", "agent does not answer", theme.warning())
     };
     vec![Span::styled(dot, style), Span::raw(words)]
+}
+
+/// The one that is closest to its end: `ccotel status` has them all.
+fn budget(status: &Status, theme: Theme) -> Option<Part> {
+    let closest =
+        status.budgets.iter().max_by(|one, other| one.share().total_cmp(&other.share()))?;
+    let style = match closest.level() {
+        Level::Fine => theme.plain(),
+        Level::Near => theme.warning(),
+        Level::Over => theme.bad(),
+    };
+    let percent = closest.percent();
+    let of = money(closest.budget_usd);
+    Some(vec![
+        Span::styled("budget ", theme.dim()),
+        Span::styled(format!("{percent} % of {of} {}", printable(&closest.name())), style),
+    ])
+}
+
+fn limits(status: &Status, theme: Theme) -> Option<Part> {
+    let short = |window: &str| if window == "five_hour" { "5 h" } else { "7 d" };
+    let mut part = Part::new();
+    for (window, limit) in &status.rate_limits.0 {
+        let style = if limit.used_percent >= 80.0 { theme.warning() } else { theme.plain() };
+        let gap = if part.is_empty() { "" } else { "  " };
+        part.push(Span::styled(format!("{gap}{} ", short(window)), theme.dim()));
+        part.push(Span::styled(format!("{} %", limit.used_percent.floor()), style));
+    }
+    (!part.is_empty()).then_some(part)
 }
 
 fn warnings(status: &Status, theme: Theme) -> Option<Part> {

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::agent::status::SCHEMA;
+use crate::agent::status::{GatewayStatus, SCHEMA};
 
 fn now() -> Timestamp {
     "2026-11-21T12:00:00Z".parse().unwrap()
@@ -137,4 +137,37 @@ fn an_agent_of_before_tells_less_and_books_that_do_not_add_up_are_not_hidden() {
         screen.contains("5 meant for it, but these do not add up to it: 4 delivered"),
         "{screen}"
     );
+}
+
+#[test]
+fn a_gateways_senders_are_shown_the_last_heard_of_first() {
+    let mut status = running();
+    let sender = |name: &str, received, last_seen: Option<&str>| SenderStatus {
+        name: name.into(),
+        known: true,
+        received,
+        last_seen: last_seen.map(|at| at.parse().unwrap()),
+        ..SenderStatus::default()
+    };
+    let mut gone = sender("ci-old", 7, Some("2026-11-21T11:00:00Z"));
+    (gone.known, gone.rejected, gone.refused) = (false, 2, 3);
+    let senders = vec![
+        sender("ci-docs", 0, None),
+        gone,
+        sender("ci-shop", 8_993, Some("2026-11-21T11:59:58Z")),
+    ];
+    status.gateway = Some(GatewayStatus { senders });
+    insta::assert_snapshot!(draw(&status, None, now()), @r"
+    Agent 0.1.0 has been running for 5 h 12 min, pid 123
+      listens on  127.0.0.1:14318
+      sessions    1 active, 4 today
+      records     9,000 received = 8,990 stored + 7 that changed nothing + 3 sent twice by Claude Code and counted once
+      forwards    to nobody; `ccotel connect` adds a backend
+      on disk     3.0 MiB in /home/a/.local/share/ccotel
+
+    Senders (2 may send)
+      ci-shop  8,993 records; last heard of 2 s ago
+      ci-old  7 records; 2 rejected; 3 requests told to come back; last heard of 1 h ago; may not send any more
+      ci-docs  0 records; not heard of since the worker began
+    ");
 }
