@@ -11,6 +11,7 @@ mod grafana;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod health;
+mod manifests;
 mod renamed;
 mod servers;
 mod stack;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let cases = [checks::cases(), tools::cases(), stack::cases(), fortnight::cases()];
     let mut trials: Vec<_> = cases.into_iter().flatten().map(Case::into_trial).collect();
     trials.extend(tools::trials());
+    trials.extend(manifests::trials());
     trials.extend(stack_up::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
