@@ -32,8 +32,8 @@ use crate::store::handle::Since;
 const ASK_WAIT: Duration = Duration::from_secs(8);
 /// Longest that the mark is waited for, at all destinations together.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(20);
-/// One that is parked sends nothing, unless somebody has just said `ccotel retry`.
-const PARKED_WAIT: Duration = Duration::from_secs(2);
+/// One that is parked, or pauses for longer, sends nothing, unless somebody has just said `ccotel retry`.
+const RESTING_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks whether it has arrived.
 const ARRIVAL_PAUSE: Duration = Duration::from_millis(200);
 /// A `Date` header has whole seconds, and a request takes some time.
@@ -269,7 +269,12 @@ async fn settled(
     }
     let gone = is_past(&now, mark);
     let since = Timestamp::now().duration_since(mark.sent);
-    let over = over || (now.state == State::Parked && since.unsigned_abs() > PARKED_WAIT);
+    let rests = match now.state {
+        State::Parked => true,
+        State::Retrying => now.next_try.is_some_and(|at| at > mark.sent + ARRIVAL_WAIT),
+        State::Idle | State::Ok => false,
+    };
+    let over = over || (rests && since.unsigned_abs() > RESTING_WAIT);
     match (&one.closed, gone) {
         (Some(why), true) => {
             return Some(Check::ok(name, format!("accepted, could not be queried back: {why}")));

@@ -12,6 +12,7 @@ use crate::harness::loki::Loki;
 use crate::harness::programs::Program;
 use crate::harness::prometheus::{Kind, Prometheus};
 use crate::harness::victorialogs::VictoriaLogs;
+use crate::house::CCOTEL;
 use crate::otlp;
 use crate::place::{Place, check};
 use crate::server::{self, Server};
@@ -89,7 +90,9 @@ fn assert_queried_back(document: &Value, name: &str) {
 }
 
 fn all_is_well() {
-    let place = Place::new();
+    let place = Place::without_agent();
+    place.configure("[tags]\nteam = \"platform\"\n\n[privacy]\nlevel = \"minimal\"\n");
+    place.ccotel(&["agent", "start"]);
     let prometheus = Prometheus::start_kind(Kind::OutOfOrder).unwrap();
     connect(&place, "prometheus", &prometheus.url(""));
     for mark in 1..=2 {
@@ -98,6 +101,7 @@ fn all_is_well() {
         assert_queried_back(&document, "prometheus");
         let rows = prometheus.query("ccotel_doctor_marks_total").unwrap();
         let values: Vec<f64> = rows.iter().map(|row| row.value).collect();
+        assert_eq!(rows[0].labels["team"], "platform", "{rows:?}");
         assert_eq!(values, [f64::from(mark)], "{rows:?}");
     }
     assert!(place.house.run(&["doctor"]).status.success());
@@ -307,6 +311,12 @@ fn document() {
 
 fn wrong_use() {
     let place = Place::without_agent();
+    // There is nowhere to stand: the document says that, too.
+    let script = format!("mkdir gone && cd gone && rmdir ../gone && {CCOTEL} doctor --json");
+    let output = place.house.command("sh").args(["-c", &script]).output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["verdict"]), (Some(1), &"failed".into()));
+    assert!(document["error"].as_str().unwrap().contains("working directory"), "{document}");
     for (arguments, words) in [
         (&["doctor", "--fast"][..], "--fast"),
         (&["doctor", "now"], "now"),
