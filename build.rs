@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// What is packed; a folder with all that is in it.
-const PACKED: [&str; 10] = [
+const PACKED: [&str; 11] = [
     "stack/compose.yaml",
     "stack/prometheus.yml",
     "stack/prometheus-scrape.yml",
+    "stack/scrape-targets.json",
     "stack/loki.yaml",
     "stack/collector.yaml",
     "stack/provisioning",

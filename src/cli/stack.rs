@@ -1,30 +1,23 @@
 //! `ccotel stack`: Prometheus, Loki and Grafana in containers, started, connected and looked after.
 
+mod connected;
+mod scraping;
 mod show;
+mod wait;
 
-use std::io::IsTerminal as _;
-use std::time::{Duration, Instant};
-
-use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
 
 use super::connect::confirm;
 use super::{say, say_wrapped};
-use crate::agent::{files as private, manage};
-use crate::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
-use crate::config::edit::ConfigFile;
+use crate::agent::files as private;
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::stack::engine::Engine;
-use crate::stack::health::{self, Service};
+use crate::stack::health;
 use crate::stack::{files, settings::Settings};
-use crate::store::handle::Since;
 
 /// Images are pulled before; this is starting alone.
-const READY_WAIT: Duration = Duration::from_mins(3);
-const READY_POLL: Duration = Duration::from_millis(500);
+const READY_WAIT_S: u64 = 180;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -44,12 +37,15 @@ pub struct Args {
 enum Command {
     /// Start it, wait until it answers, and forward to it
     Up {
-        /// Also start: victoria, renderer, collector or scrape; may be repeated, and is remembered
+        /// Also start one of these; may be repeated, and is remembered
         #[arg(long, value_name = "NAME", value_enum)]
         profile: Vec<Profile>,
         /// Start, and change nothing in config.toml
         #[arg(long)]
         no_connect: bool,
+        /// How long to wait until every server answers
+        #[arg(long, value_name = "SECONDS", default_value_t = READY_WAIT_S)]
+        wait: u64,
     },
     /// Stop it; data stays
     Down,
@@ -77,6 +73,7 @@ enum Profile {
     Renderer,
     Collector,
     Scrape,
+    ScrapeDesktop,
 }
 
 impl Profile {
@@ -85,7 +82,10 @@ impl Profile {
             Self::Victoria => "victoria",
             Self::Renderer => "renderer",
             Self::Collector => "collector",
+            // Docker for macOS is Docker Desktop.
+            Self::Scrape if cfg!(target_os = "macos") => "scrape-desktop",
             Self::Scrape => "scrape",
+            Self::ScrapeDesktop => "scrape-desktop",
         }
     }
 }
@@ -93,7 +93,9 @@ impl Profile {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
     match &args.command {
-        Command::Up { profile, no_connect } => up(&paths, profile, *no_connect),
+        Command::Up { profile, no_connect, wait } => {
+            up(&paths, profile, *no_connect, Duration::from_secs(*wait))
+        }
         Command::Down => down(&paths),
         Command::Restart => restart(&paths),
         Command::Status { json } => show::status(&paths, *json),
@@ -105,7 +107,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn up(paths: &Paths, profiles: &[Profile], no_connect: bool) -> anyhow::Result<Exit> {
+fn up(
+    paths: &Paths,
+    profiles: &[Profile],
+    no_connect: bool,
+    wait: Duration,
+) -> anyhow::Result<Exit> {
     let directory = paths.stack_dir();
     let engine = Engine::find(&directory)?;
     let mut settings = Settings::read(&directory)?.unwrap_or_default();
@@ -118,149 +125,36 @@ fn up(paths: &Paths, profiles: &[Profile], no_connect: bool) -> anyhow::Result<E
     settings.complete()?;
     private::private_dir(&directory)?;
     files::write(&directory)?;
-    if settings.has_profile("scrape") {
-        for_scraping(paths, &mut settings)?;
-    }
     settings.save(&directory)?; // compose asks for it even to say what runs
     if !engine.is_up() {
         for (taken, free) in settings.move_taken_ports()? {
             say_wrapped(&format!("port {taken} is taken; {free} is used instead"));
         }
-        settings.save(&directory)?;
     }
-    engine.run(&["up", "-d", "--remove-orphans"])?;
+    if settings.is_scraped() {
+        scraping::prepare(paths, &mut settings)?;
+    }
+    settings.save(&directory)?;
     let services = health::services(&settings);
-    if !wait_until_ready(&services) {
-        let name = engine.name();
-        eprintln!("ccotel: `{name} logs` in {} says more", directory.display());
+    if let Err(error) = engine.run(&["up", "-d", "--remove-orphans"]) {
+        // One that does not become healthy keeps those that wait for it from starting.
+        let late: Vec<_> =
+            wait::late(&services).into_iter().map(|(service, _)| service.name).collect();
+        if late.len() < services.len() {
+            eprintln!("ccotel: not ready: {}", late.join(", "));
+            wait::say_logs(&engine, &directory);
+        }
+        return Err(error);
+    }
+    if !wait::until_ready(&services, wait) {
+        wait::say_logs(&engine, &directory);
         return Ok(Exit::Failed);
     }
     if !no_connect {
-        connect(paths, &settings)?;
+        connected::connect(paths, &settings)?;
     }
     show::addresses(&settings);
     Ok(Exit::Done)
-}
-
-/// The scraper runs as the user, whose alone the token is.
-fn for_scraping(paths: &Paths, settings: &mut Settings) -> anyhow::Result<()> {
-    let data = paths.stack_dir().join("scrape-data");
-    private::private_dir(&data)?;
-    settings.set("CCOTEL_TOKEN_FILE", &paths.token_file().display().to_string());
-    settings.set("CCOTEL_UID", &rustix::process::getuid().as_raw().to_string());
-    settings.set("CCOTEL_GID", &rustix::process::getgid().as_raw().to_string());
-    Ok(())
-}
-
-/// One line a server that does not come; on a terminal, what is waited for.
-fn wait_until_ready(services: &[Service]) -> bool {
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(services.len() as u64), target);
-    bar.set_style(
-        ProgressStyle::with_template("{pos}/{len} ready, waiting for {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let end = Instant::now() + READY_WAIT;
-    loop {
-        let states = services.iter().map(|service| (service, service.ready()));
-        let late: Vec<_> =
-            states.filter_map(|(service, state)| Some((service, state.err()?))).collect();
-        if late.is_empty() {
-            bar.finish_and_clear();
-            return true;
-        }
-        if Instant::now() >= end {
-            bar.finish_and_clear();
-            for (service, why) in late {
-                eprintln!(
-                    "ccotel: {} is not ready after {} s: {why}",
-                    service.name,
-                    READY_WAIT.as_secs()
-                );
-            }
-            return false;
-        }
-        bar.set_position((services.len() - late.len()) as u64);
-        bar.set_message(
-            late.iter().map(|(service, _)| service.name).collect::<Vec<_>>().join(", "),
-        );
-        std::thread::sleep(READY_POLL);
-    }
-}
-
-/// Writes the stack's destinations into config.toml, or brings their addresses up to date.
-fn connect(paths: &Paths, settings: &Settings) -> anyhow::Result<()> {
-    let mut file = ConfigFile::open(&paths.config_file())?;
-    let wanted = destinations(settings, &file);
-    let before = file.to_string();
-    for config in &wanted {
-        if !before.contains(&format!("\"{}\"", config.url)) {
-            file.remove_destination(&config.name);
-        }
-        if !file.destination_names().contains(&config.name) {
-            file.add_destination(config)?;
-        }
-    }
-    if file.to_string() == before {
-        return Ok(());
-    }
-    file.save().context("the stack runs; connecting it failed")?;
-    let runs =
-        manage::reload(paths, |names| wanted.iter().all(|it| names.contains(&it.name.as_str())));
-    let when =
-        if runs { "from now on" } else { "once the agent runs: the next `claude` starts it" };
-    let names: Vec<&str> = wanted.iter().map(|config| config.name.as_str()).collect();
-    say_wrapped(&format!(
-        "{}: written to {}; sent to {when}",
-        names.join(", "),
-        paths.config_file().display()
-    ));
-    Ok(())
-}
-
-fn destinations(settings: &Settings, file: &ConfigFile) -> Vec<DestinationConfig> {
-    let mut wanted = vec![
-        ("stack-prometheus", DestinationType::Prometheus, "PROMETHEUS_PORT", "/api/v1/write"),
-        ("stack-loki", DestinationType::Loki, "LOKI_PORT", "/loki/api/v1/push"),
-    ];
-    if settings.has_profile("victoria") {
-        wanted.extend([
-            (
-                "stack-victoriametrics",
-                DestinationType::Prometheus,
-                "VICTORIAMETRICS_PORT",
-                "/api/v1/write",
-            ),
-            (
-                "stack-victorialogs",
-                DestinationType::VictoriaLogs,
-                "VICTORIALOGS_PORT",
-                "/insert/opentelemetry/v1/logs",
-            ),
-        ]);
-    }
-    if settings.has_profile("scrape") {
-        wanted.retain(|(name, ..)| *name != "stack-prometheus"); // it would have everything twice
-    }
-    let config =
-        |(name, kind, port, path): (&str, DestinationType, &str, &str)| DestinationConfig {
-            name: name.to_owned(),
-            kind,
-            url: format!("http://127.0.0.1:{}{path}", settings.port(port)),
-            protocol: Protocol::Auto,
-            credentials: Credentials::None,
-            headers: Vec::new(),
-            tenant: None,
-            tls: Tls::default(),
-            signals: Signals::ALL,
-            privacy: file.privacy_level(),
-            since: Since::All,
-        };
-    wanted.into_iter().map(config).collect()
 }
 
 /// The engine and the settings of a stack that was started once.
@@ -285,7 +179,12 @@ fn restart(paths: &Paths) -> anyhow::Result<Exit> {
     let engine = started(paths)?;
     engine.run(&["restart"])?;
     let settings = Settings::read(&paths.stack_dir())?.unwrap_or_default();
-    Ok(if wait_until_ready(&health::services(&settings)) { Exit::Done } else { Exit::Failed })
+    if wait::until_ready(&health::services(&settings), Duration::from_secs(READY_WAIT_S)) {
+        say_wrapped("The stack runs again.");
+        return Ok(Exit::Done);
+    }
+    wait::say_logs(&engine, &paths.stack_dir());
+    Ok(Exit::Failed)
 }
 
 fn reset(paths: &Paths, yes: bool) -> anyhow::Result<Exit> {

@@ -12,6 +12,11 @@ pub fn ours(arguments: &str) -> String {
     format!("{} {arguments}", program())
 }
 
+/// A command of ours, by this binary's path where it has to be.
+pub fn of_ours(command: &str) -> String {
+    command.strip_prefix("ccotel ").map_or_else(|| command.to_owned(), ours)
+}
+
 fn program() -> String {
     let Ok(own) = crate::agent::spawn::own_exe() else { return "ccotel".to_owned() };
     let identity = |path: &Path| path.metadata().ok().map(|it| (it.dev(), it.ino()));

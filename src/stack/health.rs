@@ -26,8 +26,9 @@ pub fn services(settings: &Settings) -> Vec<Service> {
         ("loki", "LOKI_PORT", "/ready", None),
         ("victoria-metrics", "VICTORIAMETRICS_PORT", "/health", Some("victoria")),
         ("victoria-logs", "VICTORIALOGS_PORT", "/health", Some("victoria")),
-        ("collector", "COLLECTOR_METRICS_PORT", "/metrics", Some("collector")),
+        ("collector", "COLLECTOR_HEALTH_PORT", "/", Some("collector")),
         ("prometheus-scrape", "PROMETHEUS_SCRAPE_PORT", "/-/ready", Some("scrape")),
+        ("prometheus-scrape", "PROMETHEUS_SCRAPE_PORT", "/-/ready", Some("scrape-desktop")),
     ];
     all.into_iter()
         .filter(|(_, _, _, profile)| profile.is_none_or(|profile| settings.has_profile(profile)))

@@ -10,17 +10,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::agent::files;
 
-/// A variable, and the port where it is free.
-pub const PORTS: [(&str, u16); 9] = [
-    ("GRAFANA_PORT", 3000),
-    ("PROMETHEUS_PORT", 9090),
-    ("LOKI_PORT", 3100),
-    ("VICTORIAMETRICS_PORT", 8428),
-    ("VICTORIALOGS_PORT", 9428),
-    ("COLLECTOR_GRPC_PORT", 4317),
-    ("COLLECTOR_HTTP_PORT", 4318),
-    ("COLLECTOR_METRICS_PORT", 8889),
-    ("PROMETHEUS_SCRAPE_PORT", 9091),
+/// A variable, the port where it is free, and what begins the names of the profiles that have it.
+pub const PORTS: [(&str, u16, &str); 10] = [
+    ("GRAFANA_PORT", 3000, ""),
+    ("PROMETHEUS_PORT", 9090, ""),
+    ("LOKI_PORT", 3100, ""),
+    ("VICTORIAMETRICS_PORT", 8428, "victoria"),
+    ("VICTORIALOGS_PORT", 9428, "victoria"),
+    ("COLLECTOR_GRPC_PORT", 4317, "collector"),
+    ("COLLECTOR_HTTP_PORT", 4318, "collector"),
+    ("COLLECTOR_METRICS_PORT", 8889, "collector"),
+    ("COLLECTOR_HEALTH_PORT", 13133, "collector"),
+    ("PROMETHEUS_SCRAPE_PORT", 9091, "scrape"),
 ];
 /// Ports that are tried above a taken one.
 const PORTS_TRIED: u16 = 200;
@@ -68,7 +69,7 @@ impl Settings {
     }
 
     pub fn port(&self, name: &str) -> u16 {
-        let usual = PORTS.iter().find(|(it, _)| *it == name).map_or(0, |(_, port)| *port);
+        let usual = PORTS.iter().find(|(it, ..)| *it == name).map_or(0, |(_, port, _)| *port);
         self.get(name).and_then(|value| value.parse().ok()).unwrap_or(usual)
     }
 
@@ -80,6 +81,11 @@ impl Settings {
 
     pub fn has_profile(&self, name: &str) -> bool {
         self.profiles().contains(&name)
+    }
+
+    /// Whether a Prometheus scrapes the agent, instead of being written to.
+    pub fn is_scraped(&self) -> bool {
+        ["scrape", "scrape-desktop"].iter().any(|name| self.has_profile(name))
     }
 
     /// What every stack needs and is not there yet. The password is made once.
@@ -111,7 +117,10 @@ impl Settings {
     pub fn move_taken_ports(&mut self) -> anyhow::Result<Vec<(u16, u16)>> {
         let mut moved = Vec::new();
         let mut given = Vec::new();
-        for (name, _) in PORTS {
+        for (name, _, of) in PORTS {
+            if !of.is_empty() && !self.profiles().iter().any(|profile| profile.starts_with(of)) {
+                continue;
+            }
             let wanted = self.port(name);
             let free = (wanted..wanted.saturating_add(PORTS_TRIED))
                 .find(|port| !given.contains(port) && is_free(*port));
@@ -168,6 +177,19 @@ mod tests {
         assert_eq!(moved.iter().filter(|(from, _)| *from == port).count(), 2);
         assert_ne!(settings.port("GRAFANA_PORT"), port);
         assert_ne!(settings.port("GRAFANA_PORT"), settings.port("LOKI_PORT"));
+    }
+
+    #[test]
+    fn ports_of_profiles_that_are_off_are_left_alone() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port().to_string();
+        let mut settings = Settings::default();
+        settings.set("COLLECTOR_HEALTH_PORT", &port);
+        settings.move_taken_ports().unwrap();
+        assert_eq!(settings.get("COLLECTOR_HEALTH_PORT"), Some(port.as_str()));
+        settings.set("COMPOSE_PROFILES", "collector");
+        settings.move_taken_ports().unwrap();
+        assert_ne!(settings.get("COLLECTOR_HEALTH_PORT"), Some(port.as_str()));
     }
 
     #[test]

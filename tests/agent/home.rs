@@ -181,10 +181,10 @@ pub fn config() -> Config {
     Config {
         agent: AgentConfig {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
-            allowed_hosts: Vec::new(),
             max_disk_bytes: 1 << 20,
             history_days: 1,
             accept: Accept::ClaudeCode,
+            allowed_hosts: Vec::new(),
         },
         tags: BTreeMap::new(),
         privacy: PrivacyConfig::default(),

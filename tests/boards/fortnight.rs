@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ccotel::config::destination::DestinationType;
@@ -14,8 +15,8 @@ use crate::choices::{Choice, Chosen};
 use crate::dashboards::{self, Board, root, targets, text};
 use crate::grafana::Range;
 use crate::harness::cases::Case;
-use crate::harness::http;
 use crate::harness::programs::Program;
+use crate::harness::{http, poll};
 use crate::servers::Server;
 use crate::{health, renamed};
 
@@ -31,6 +32,8 @@ const HEALTH: &str = "ccotel-health";
 const SESSION: &str = "claude-code-session.json";
 /// VictoriaMetrics shows what is older than half a minute.
 const SEEN_AFTER_S: i64 = 60;
+/// By vmalert, at first.
+const EVALUATED: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     let counters = |name: &str, program: Program| {
@@ -40,6 +43,11 @@ pub fn cases() -> Vec<Case> {
     vec![
         counters("Prometheus", Program::Prometheus),
         counters("VictoriaMetrics", Program::VictoriaMetrics),
+        Case::new(
+            "every_rule_of_prometheus_in_vmalert",
+            &[Program::VictoriaMetrics, Program::Vmalert],
+            vmalert,
+        ),
         Case::new(
             "every_query_of_counters_and_of_loki",
             &[Program::Prometheus3, Program::Loki],
@@ -51,18 +59,39 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
+/// The rules unchanged, evaluated by vmalert over a VictoriaMetrics that holds the fortnight.
+fn vmalert() -> Result<()> {
+    let asker = Asker::new(Some(Program::VictoriaMetrics), None)?;
+    asker.fill()?;
+    let database = asker.counters.as_ref().context("no server of counters")?;
+    let vmalert = Server::vmalert(database)?;
+    let truth = asker.fortnight.truth().total.cost_usd;
+    poll::until("all rules", EVALUATED, || {
+        let answer = vmalert.json("/api/v1/rules", &[])?;
+        let groups = answer["data"]["groups"].as_array().context("groups")?;
+        let rules: Vec<&Value> = groups
+            .iter()
+            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
+            .collect();
+        ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
+        for rule in rules {
+            ensure!(text(rule, "lastError").is_empty(), "{rule}");
+            let is_evaluated = !text(rule, "lastEvaluation").starts_with("0001-");
+            ensure!(is_evaluated, "not evaluated yet: {rule}");
+        }
+        // What a recording rule has written, as vmalert wrote it.
+        let query = "sum(last_over_time(claude_code:cost_usd:growth30d[5m]))";
+        let (status, body) = http::get(&database.url("/api/v1/query"), &[("query", query)])?;
+        ensure!(status == 200, "{status}: {body}");
+        let found = Found::read(&body, false, query.to_owned())?.sum.unwrap_or_default();
+        ensure!((found - truth).abs() < EXACT * truth, "{query} is {found}, not {truth}");
+        Ok(())
+    })
+}
+
 /// Queries of a server that was not asked for are left to another case.
 fn check(counters: Option<Program>, events: Option<Program>) -> Result<()> {
-    let minutes = (Timestamp::now().as_second() - SEEN_AFTER_S).div_euclid(60);
-    let now = Timestamp::from_second(minutes * 60)?;
-    let fortnight = renamed::fortnight(now)?;
-    let asker = Asker {
-        counters: counters.map(start).transpose()?,
-        events: events.map(start).transpose()?,
-        is_loki: events == Some(Program::Loki),
-        fortnight,
-        end_s: now.as_second(),
-    };
+    let asker = Asker::new(counters, events)?;
     asker.fill()?;
     if counters.is_some_and(|program| program != Program::VictoriaMetrics) {
         asker.rules()?;
@@ -91,6 +120,18 @@ struct Asker {
 }
 
 impl Asker {
+    fn new(counters: Option<Program>, events: Option<Program>) -> Result<Self> {
+        let minutes = (Timestamp::now().as_second() - SEEN_AFTER_S).div_euclid(60);
+        let now = Timestamp::from_second(minutes * 60)?;
+        Ok(Self {
+            counters: counters.map(start).transpose()?,
+            events: events.map(start).transpose()?,
+            is_loki: events == Some(Program::Loki),
+            fortnight: renamed::fortnight(now)?,
+            end_s: now.as_second(),
+        })
+    }
+
     fn fill(&self) -> Result<()> {
         let mut destinations = Vec::new();
         if let Some(server) = &self.counters {

@@ -3,6 +3,7 @@
 
 mod checks;
 mod choices;
+mod containers;
 mod dashboards;
 mod fortnight;
 mod grafana;
@@ -10,9 +11,11 @@ mod grafana;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod health;
+mod manifests;
 mod renamed;
 mod servers;
 mod stack;
+mod stack_up;
 mod tools;
 
 use std::process::ExitCode;
@@ -25,5 +28,7 @@ fn main() -> ExitCode {
     let cases = [checks::cases(), tools::cases(), stack::cases(), fortnight::cases()];
     let mut trials: Vec<_> = cases.into_iter().flatten().map(Case::into_trial).collect();
     trials.extend(tools::trials());
+    trials.extend(manifests::trials());
+    trials.extend(stack_up::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -92,5 +92,6 @@ fn config(kind: DestinationType, url: &str) -> DestinationConfig {
         signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::All,
+        signals: Signals::ALL,
     }
 }

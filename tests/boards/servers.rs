@@ -2,6 +2,7 @@
 //! something about what is kept and answered.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -86,6 +87,33 @@ impl Server {
                 "-retentionPeriod=400d".to_owned(),
                 // What was asked while it was written is not remembered.
                 "-search.disableCache".to_owned(),
+            ])
+        })
+    }
+
+    /// With all rules but the logs', asked of and written to that one: as they are, but at once.
+    pub fn vmalert(of: &Self) -> Result<Self> {
+        // Older ones want somebody to send alerts to.
+        let nobody = http::free_address()?;
+        Self::start(Program::Vmalert, "/health", |directory, address| {
+            for entry in std::fs::read_dir(root().join("grafana/alerts"))? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|it| it == "yaml") {
+                    let text = std::fs::read_to_string(&path)?;
+                    let often = text
+                        .replace("interval: 1m", "interval: 1s")
+                        .replace("interval: 5m", "interval: 1s");
+                    let name = path.file_name().context("a file")?;
+                    std::fs::write(Path::new(directory).join(name), often)?;
+                }
+            }
+            Ok(vec![
+                format!("-rule={directory}/*.yaml"),
+                format!("-datasource.url={}", of.url("")),
+                format!("-remoteWrite.url={}", of.url("")),
+                format!("-notifier.url=http://{nobody}"),
+                "-evaluationInterval=1s".to_owned(),
+                format!("-httpListenAddr={address}"),
             ])
         })
     }

@@ -1,4 +1,4 @@
-//! The tools that know: the generator itself, promtool, Loki, docker compose, kustomize.
+//! The tools that know: the generator itself, promtool, Loki, docker compose.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +26,6 @@ pub fn trials() -> Vec<Trial> {
         with("promtool", "rules_hold_and_their_tests_pass", rules),
         with("promtool", "prometheus_takes_the_stacks_configurations", configurations),
         with("docker-compose", "compose_takes_the_stack_with_every_profile", compose),
-        with("kubectl", "kustomizations_render", kustomizations),
         schema(),
     ]
 }
@@ -41,12 +40,12 @@ fn with(program: &'static str, name: &str, test: fn(&Path) -> Result<()>) -> Tri
     }
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let output = command.current_dir(root()).output()?;
     ensure!(
         output.status.success(),
@@ -70,8 +69,15 @@ fn rules(promtool: &Path) -> Result<()> {
 }
 
 fn compose(compose: &Path) -> Result<()> {
-    let profiles =
-        ["", "victoria", "renderer", "collector", "scrape", "victoria,renderer,collector,scrape"];
+    let profiles = [
+        "",
+        "victoria",
+        "renderer",
+        "collector",
+        "scrape",
+        "scrape-desktop",
+        "victoria,renderer,collector,scrape",
+    ];
     for profiles in profiles {
         run(Command::new(compose)
             .args(["-f", "stack/compose.yaml", "config", "-q"])
@@ -81,15 +87,6 @@ fn compose(compose: &Path) -> Result<()> {
     let mut unset = Command::new(compose);
     unset.args(["-f", "stack/compose.yaml", "config", "-q"]).env_remove("GRAFANA_ADMIN_PASSWORD");
     ensure!(run(&mut unset).is_err(), "there is no default password");
-    Ok(())
-}
-
-fn kustomizations(kubectl: &Path) -> Result<()> {
-    for folder in ["base", "overlays/nodeport", "overlays/ingress", "overlays/tailscale"] {
-        run(Command::new(kubectl)
-            .arg("kustomize")
-            .arg(Path::new("stack/kubernetes").join(folder)))?;
-    }
     Ok(())
 }
 

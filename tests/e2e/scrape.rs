@@ -77,7 +77,7 @@ impl Machine {
     }
 
     /// The stack's own configuration, faster, and with this machine's address and token.
-    fn prometheus(&self, scraper: &str) -> Result<Prometheus> {
+    fn prometheus(&self, scraper: &str, handed_on_to: &str) -> Result<Prometheus> {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/stack/prometheus-scrape.yml");
         let targets = self.sandbox.home().join("targets.json");
         let address = self.sandbox.agent_address()?;
@@ -88,6 +88,7 @@ impl Machine {
             ("/run/ccotel.token", self.sandbox.paths().token_file().display().to_string()),
             ("/etc/prometheus/scrape-targets.json", targets.display().to_string()),
             ("scraper: [stack]", format!("scraper: [{scraper}]")),
+            ("http://127.0.0.1:9090/api/v1/write", handed_on_to.to_owned()),
         ] {
             ensure!(config.contains(theirs), "{file} does not say {theirs}");
             config = config.replace(theirs, &ours);
@@ -147,7 +148,9 @@ fn says(what: &str, prometheus: &Prometheus, truth: f64) -> Result<f64> {
 
 fn scraped() -> Result<()> {
     let mut machine = Machine::new()?;
-    let (mut first, second) = (machine.prometheus("a")?, machine.prometheus("b")?);
+    let (third, fourth) = (Prometheus::start()?, Prometheus::start()?);
+    let mut first = machine.prometheus("a", &third.write_url())?;
+    let second = machine.prometheus("b", &fourth.write_url())?;
     scrapes(&first)?;
     scrapes(&second)?;
 
@@ -161,6 +164,7 @@ fn scraped() -> Result<()> {
     }
     exact("sessions, seen by one of two", &first, &machine)?;
     exact("the same, seen by the other", &second, &machine)?;
+    exact("handed on by it to the one that Grafana asks", &fourth, &machine)?;
 
     machine.sandbox.run(&["agent", "restart"])?;
     machine.spend("long", 0.5)?;

@@ -11,6 +11,8 @@ pub enum Program {
     /// 3.0 or newer: it takes remote_write 2.0.
     Prometheus3,
     VictoriaMetrics,
+    /// VictoriaMetrics' evaluator of rules.
+    Vmalert,
     Loki,
     Node,
     /// Debian's, or any other.
@@ -48,6 +50,7 @@ impl Program {
             Self::Prometheus => ("CCOTEL_TEST_PROMETHEUS", "prometheus"),
             Self::Prometheus3 => ("CCOTEL_TEST_PROMETHEUS3", "prometheus3"),
             Self::VictoriaMetrics => ("CCOTEL_TEST_VICTORIAMETRICS", "victoria-metrics"),
+            Self::Vmalert => ("CCOTEL_TEST_VMALERT", "vmalert"),
             Self::Loki => ("CCOTEL_TEST_LOKI", "loki"),
             Self::Node => ("CCOTEL_TEST_NODE", "node"),
             Self::Chromium => ("CCOTEL_TEST_CHROMIUM", "chromium"),

@@ -18,6 +18,7 @@
 //! The files' formats are in [`tokens`] and [`tls`].
 
 pub(super) mod admit;
+pub(super) mod handshake;
 pub mod senders;
 pub mod subject;
 pub mod tls;
