@@ -120,12 +120,6 @@ pub fn standings(
     Ok(found)
 }
 
-/// What was spent today, in all.
-pub fn today_usd(history: &History, clock: &Clock) -> Result<f64, HistoryError> {
-    let (range, _) = period(clock, Period::Day);
-    answer(history, &question(clock, range, "project")).map(|answer| answer.total.cost_usd)
-}
-
 /// The period around the clock's moment, up to and with the current minute, and where the next begins.
 pub fn period(clock: &Clock, period: Period) -> (MinuteRange, i64) {
     let now = clock.minute();

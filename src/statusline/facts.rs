@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use crate::budget::standing::today_usd;
 use crate::budget::{Standing, standings};
-use crate::config::budget::{Budget, Scope};
+use crate::config::budget::{Budget, Period, Scope};
 use crate::launch::prepare;
 use crate::paths::Paths;
 use crate::report::history::reader::{History, Imported};
@@ -43,9 +42,12 @@ pub fn gather(paths: &Paths, directory: Option<&Path>, clock: &Clock) -> Facts {
         Ok(history) => history.as_ref(),
         Err(_) => return Facts { project, ..Facts::default() },
     };
-    let standings = standings(history, clock, &budgets).unwrap_or_default();
+    // Asked with the budgets: a question that two of them share is asked once.
+    budgets.push(Budget { scope: Scope::Total, period: Period::Day, usd: 1.0 });
+    let mut standings = standings(history, clock, &budgets).unwrap_or_default();
+    let today = standings.pop().filter(|_| history.is_some());
     Facts {
-        today_usd: history.and_then(|history| today_usd(history, clock).ok()),
+        today_usd: today.map(|today| today.spent_usd),
         project,
         budget: standings.into_iter().max_by(|one, other| one.share().total_cmp(&other.share())),
     }

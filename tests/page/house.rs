@@ -17,6 +17,10 @@ const DAYS: u64 = 75;
 const IMPORTED_DAYS: u64 = 12;
 const DAY_MS: u64 = 86_400_000;
 
+/// One that is used up by a session, and one that is not by all of them.
+const BUDGETS: &str = "[budget]\nnotify = false\nmonthly_usd = 0.01\n\
+                       [budget.project.checkout]\nweekly_usd = 1000000\n";
+
 /// What is in the data directory before the agent starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
@@ -46,6 +50,10 @@ impl House {
             let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond())?;
             let imported_db = sandbox.data_dir().join("imported.db");
             made_up::write(&imported_db, now_ms - DAYS * DAY_MS, IMPORTED_DAYS)?;
+        }
+        if past == Past::MadeUp {
+            let file = sandbox.config_dir().join("config.toml");
+            fs::write(&file, fs::read_to_string(&file)? + BUDGETS)?;
         }
         sandbox.start_agent()?;
         if past == Past::Damaged {

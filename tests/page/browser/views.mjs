@@ -19,6 +19,12 @@ export async function every_view_shows_what_there_is({ open, go, settled, report
     assert.ok(await page.locator("section", { hasText: card }).locator("li").count() > 0, card);
   }
   assert.match(await text(page, ".footnotes"), /list prices.+not a bill/s);
+  const budgets = page.locator(".budgets li");
+  assert.equal(await budgets.count(), 2);
+  assert.match(await budgets.first().innerText(), /This month.+all sessions.+used up.+of \$0\.01/s);
+  assert.equal(await budgets.first().getAttribute("data-level"), "over");
+  assert.match(await budgets.last().innerText(), /checkout.+this week.+0%.+of \$1,000,000/s);
+  assert.equal(await budgets.last().getAttribute("data-level"), null);
 
   await page.getByRole("link", { name: "Sessions", exact: true }).click();
   await page.waitForURL("**/sessions");
