@@ -23,9 +23,10 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
@@ -45,6 +46,9 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 const DRAIN_GRACE: Duration = Duration::from_millis(20);
 /// The same at a gateway, where it has to come over a network.
 const GATEWAY_GRACE: Duration = Duration::from_millis(500);
+
+/// With TLS or without: one type, since HTTP would be compiled once for each.
+type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// Serves until `stop`; resolves when every request that had begun is answered.
 pub async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>, stop: CancellationToken) {
@@ -150,25 +154,28 @@ impl Reception {
 async fn connection(stream: TcpStream, peer: Arc<Peer>, door: Arc<Door>, stop: CancellationToken) {
     let first_request = tokio::time::sleep(door.limits.first_request_timeout);
     let mut first_request = pin!(first_request);
-    let Some(tls) = door.admission.gateway().and_then(|gateway| gateway.tls()) else {
-        return requests(stream, peer, door, stop, first_request).await;
+    let stream = match door.admission.gateway().and_then(|gateway| gateway.tls()) {
+        None => Stream::Left(stream),
+        Some(tls) => {
+            let stopped = async {
+                stop.cancelled().await;
+                tokio::time::sleep(GATEWAY_GRACE).await;
+            };
+            tokio::select! {
+                shaken = handshake::shake(tls, stream, &peer, &door.counters) => match shaken {
+                    Some(stream) => Stream::Right(Box::new(stream)),
+                    None => return,
+                },
+                () = &mut first_request => return,
+                () = stopped => return,
+            }
+        }
     };
-    let stopped = async {
-        stop.cancelled().await;
-        tokio::time::sleep(GATEWAY_GRACE).await;
-    };
-    let stream = tokio::select! {
-        shaken = handshake::shake(tls, stream, &peer, &door.counters) => shaken,
-        () = &mut first_request => None,
-        () = stopped => None,
-    };
-    if let Some(stream) = stream {
-        requests(stream, peer, door, stop, first_request).await;
-    }
+    requests(stream, peer, door, stop, first_request).await;
 }
 
 async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    stream: Stream,
     peer: Arc<Peer>,
     door: Arc<Door>,
     stop: CancellationToken,
