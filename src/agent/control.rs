@@ -23,6 +23,8 @@ use super::identity::Identity;
 use super::notice::LaunchNotice;
 use super::rooms::quarantine::QuarantineLine;
 use crate::paths::Paths;
+use crate::record::PrivacyLevel;
+use crate::record::preview::Preview;
 use crate::statusline::limits::Limits;
 
 pub mod server;
@@ -49,6 +51,8 @@ pub enum Request {
     Retry { name: Option<String> },
     /// The key that ids are hashed with at the level `minimal`, in base64, for an import.
     InstallKey,
+    /// The newest stored records, as each privacy level leaves them.
+    Newest,
     /// Requests in quarantine, above this id.
     QuarantineList { after: i64 },
     /// A part of one request's body.
@@ -80,6 +84,11 @@ pub enum Answer {
     Page {
         address: SocketAddr,
         token: String,
+    },
+    /// As they were stored at this level.
+    Newest {
+        stored: PrivacyLevel,
+        records: Vec<Preview>,
     },
     /// In base64, from the offset that was asked for; none left of it at the end.
     Body {

@@ -34,6 +34,7 @@ use own_samples::samples;
 use spending::Spending;
 use warnings::{of_trouble, unknown, warning};
 
+mod newest;
 mod own_samples;
 pub mod quarantine;
 mod senders;

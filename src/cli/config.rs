@@ -2,7 +2,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use super::{say, working_directory};
-use crate::config::edit::ConfigFile;
+use crate::config::edit::{ConfigFile, Form};
 use crate::config::{self, Loaded, Origin, Problem, Severity, layers, limits, shape, show};
 use crate::exit::Exit;
 use crate::launch::prepare::{self, Here};
@@ -32,8 +32,8 @@ Examples:
 
 A running agent takes it by itself; another address with `ccotel agent restart`.")]
     Set {
-        /// agent.listen, agent.accept, agent.max_disk, agent.history_days, privacy.level,
-        /// privacy.email, or tags.NAME
+        /// agent.listen, agent.accept, agent.max_disk, agent.history_days, budget.daily_usd,
+        /// budget.weekly_usd, budget.monthly_usd, privacy.level, privacy.email, or tags.NAME
         key: String,
         /// The value; of agent.listen there may be several
         #[arg(required = true)]
@@ -67,22 +67,31 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
+/// Of a value that can be set; whether it is one is the file's own reader to say.
+fn form(table: &str, key: &str) -> Option<Form> {
+    match (table, key) {
+        ("agent", "listen") => Some(Form::List),
+        ("agent", "accept" | "max_disk") | ("privacy", "level" | "email") | ("tags", _) => {
+            Some(Form::Text)
+        }
+        ("agent", "history_days") | ("budget", "daily_usd" | "weekly_usd" | "monthly_usd") => {
+            Some(Form::Number)
+        }
+        _ => None,
+    }
+}
+
 /// Writes a value that the agent takes, and no other.
 fn set(paths: &Paths, key: &str, values: &[String]) -> anyhow::Result<Exit> {
     let file = paths.config_file();
     let mut edited = ConfigFile::open(&file)?;
-    let known = |table: &str, key: &str| match table {
-        "agent" => ["listen", "accept", "max_disk", "history_days"].contains(&key),
-        "privacy" => ["level", "email"].contains(&key),
-        "tags" => true,
-        _ => false,
-    };
-    let parts = key.split_once('.').filter(|(table, key)| known(table, key));
-    let Some((table, name)) = parts else {
+    let parts = key.split_once('.');
+    let form = parts.and_then(|(table, name)| form(table, name));
+    let (Some((table, name)), Some(form)) = (parts, form) else {
         eprintln!("ccotel: there is no value named {key}; `ccotel config show` lists them");
         return Ok(Exit::Usage);
     };
-    if !edited.set(table, name, values, key == "agent.listen") {
+    if !edited.set(table, name, values, form) {
         eprintln!("ccotel: {key} takes one value, and [{table}] has to be a table");
         return Ok(Exit::Usage);
     }

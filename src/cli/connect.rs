@@ -2,7 +2,7 @@
 //!
 //! A running agent watches the file, and so begins by itself.
 
-mod given;
+pub mod given;
 pub mod inherit;
 
 use std::io::{BufRead, IsTerminal, Write};

@@ -56,6 +56,20 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     if let Some(shell) = &args.in_shell {
         return Ok(doctor::shell::become_shell(shell));
     }
+    match examined(args, no_color) {
+        // Who reads the document must find out, too.
+        Err(error) if args.json => {
+            let error = format!("{error:#}");
+            let none: [Check; 0] = [];
+            say(&json!({ "schema": SCHEMA, "verdict": Verdict::Failed, "checks": none, "error": error })
+                .to_string());
+            anyhow::bail!(error);
+        }
+        examined => examined,
+    }
+}
+
+fn examined(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
     let directory = working_directory()?;
     let looks = Looks::new(no_color, args.verbose);

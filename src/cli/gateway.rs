@@ -131,7 +131,7 @@ fn make(add: &Add, directory: &Path, config: &Config) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     for (key, value) in &environment {
-        say(&format!("{key}={}", quoted(value)));
+        say(&format!("{key}={value}"));
     }
     eprintln!(
         "ccotel: {name} may send with these variables; the token is shown this once, and its hash is in {}",
@@ -188,7 +188,8 @@ fn revoke(name: &str, directory: &Path, config: &Config) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// What a program that has no ccotel needs to export what a session under `ccotel claude` would.
+/// What a program that has no ccotel needs to export what a session under `ccotel claude` would. No
+/// value needs quotes, of which shells, CI systems and files of variables each think differently.
 fn environment(url: &str, token: &str) -> Vec<(&'static str, String)> {
     [
         ("CLAUDE_CODE_ENABLE_TELEMETRY", "1".to_owned()),
@@ -196,18 +197,13 @@ fn environment(url: &str, token: &str) -> Vec<(&'static str, String)> {
         ("OTEL_LOGS_EXPORTER", "otlp".to_owned()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", url.to_owned()),
-        ("OTEL_EXPORTER_OTLP_HEADERS", format!("Authorization=Bearer {token}")),
+        ("OTEL_EXPORTER_OTLP_HEADERS", format!("Authorization=Bearer%20{token}")),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative".to_owned()),
         ("OTEL_METRIC_EXPORT_INTERVAL", "10000".to_owned()),
         ("OTEL_LOGS_EXPORT_INTERVAL", "1000".to_owned()),
         ("OTEL_METRICS_INCLUDE_SESSION_ID", "true".to_owned()),
     ]
     .to_vec()
-}
-
-/// As a shell and an env file both read it.
-fn quoted(value: &str) -> String {
-    if value.contains(' ') { format!("'{value}'") } else { value.to_owned() }
 }
 
 fn sender_name(text: &str) -> anyhow::Result<String> {

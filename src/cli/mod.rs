@@ -25,6 +25,7 @@ pub mod import;
 pub mod init;
 pub mod man;
 pub mod open;
+pub mod privacy;
 pub mod quarantine;
 pub mod report;
 pub mod retry;
@@ -97,6 +98,8 @@ pub enum Command {
     Quarantine(quarantine::Args),
     /// Prometheus, Loki and Grafana with the dashboards, in containers on this machine
     Stack(stack::Args),
+    /// What each privacy level keeps of what Claude Code sends
+    Privacy(privacy::Args),
     /// Where the configuration is, what it says, and whether it is valid
     Config(config::Args),
     /// The background agent that keeps and forwards what Claude Code sends
@@ -167,6 +170,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Retry(args) => retry::run(args),
         Command::Quarantine(args) => quarantine::run(args),
         Command::Stack(args) => stack::run(args),
+        Command::Privacy(args) => privacy::run(args),
         Command::Config(args) => config::run(args),
         Command::Agent(args) => agent::run(args),
         Command::Gateway(args) => gateway::run(args),

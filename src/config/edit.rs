@@ -19,6 +19,15 @@ pub enum EditError {
     NotTables { path: PathBuf },
 }
 
+/// How a value stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    /// What is no number is written as text, and then refused as any wrong value is.
+    Number,
+    List,
+}
+
 /// `config.toml` as a document to edit. A missing file is an empty one.
 pub struct ConfigFile {
     path: PathBuf,
@@ -61,15 +70,16 @@ impl ConfigFile {
         }
     }
 
-    /// Gives a key of a table (`agent.listen`) these values: a list where `is_list`, and a number where
-    /// it is one and the key's value is a number.
-    pub fn set(&mut self, table: &str, key: &str, values: &[String], is_list: bool) -> bool {
-        let new = match values {
-            values if is_list => value(values.iter().collect::<toml_edit::Array>()),
-            [number] if number.bytes().all(|it| it.is_ascii_digit()) && key.ends_with("_days") => {
-                number.parse::<i64>().map_or_else(|_| value(number), value)
-            }
-            [text] => value(text),
+    /// Gives a key of a table (`agent.listen`) a value, or several. False if that cannot be.
+    pub fn set(&mut self, table: &str, key: &str, values: &[String], form: Form) -> bool {
+        let new = match (form, values) {
+            (Form::List, values) => value(values.iter().collect::<toml_edit::Array>()),
+            (Form::Number, [number]) => match (number.parse::<i64>(), number.parse::<f64>()) {
+                (Ok(whole), _) => value(whole),
+                (_, Ok(number)) if number.is_finite() => value(number),
+                _ => value(number),
+            },
+            (Form::Text, [text]) => value(text),
             _ => return false,
         };
         let entry = self.document.entry(table).or_insert_with(|| Item::Table(Table::new()));

@@ -3,7 +3,7 @@
 //!
 //! Everything is asked of all destinations at the same time, and each within a limit.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -11,8 +11,7 @@ use tokio::time::timeout;
 
 use super::address;
 use super::check::Check;
-use super::mark::Mark;
-use super::query::{self, Asked};
+use super::query;
 use super::state;
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::status::Status;
@@ -29,13 +28,7 @@ use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
 
 /// Longest that one question to a backend may take.
-const ASK_WAIT: Duration = Duration::from_secs(8);
-/// Longest that the mark is waited for, at all destinations together.
-const ARRIVAL_WAIT: Duration = Duration::from_secs(20);
-/// One that is parked sends nothing, unless somebody has just said `ccotel retry`.
-const PARKED_WAIT: Duration = Duration::from_secs(2);
-/// Between two looks whether it has arrived.
-const ARRIVAL_PAUSE: Duration = Duration::from_millis(200);
+pub const ASK_WAIT: Duration = Duration::from_secs(8);
 /// A `Date` header has whole seconds, and a request takes some time.
 const SKEW_SECONDS_MAX: i64 = 30;
 /// Backends refuse what is further ahead; so does the agent's own clock rule.
@@ -63,7 +56,7 @@ pub struct Looked {
     pub config: DestinationConfig,
     pub checks: Vec<Check>,
     /// Data will not get through as it is: nothing more is asked.
-    closed: bool,
+    pub closed: bool,
 }
 
 /// Everything but the mark.
@@ -92,7 +85,7 @@ pub fn unasked(config: &Config, status: Option<&Status>) -> Vec<Check> {
     each.collect()
 }
 
-fn of(status: &Status, name: &str) -> Option<DestinationStatus> {
+pub fn of(status: &Status, name: &str) -> Option<DestinationStatus> {
     let found = status.destinations.iter().find(|it| it["name"] == name)?;
     serde_json::from_value(found.clone()).ok()
 }
@@ -189,117 +182,12 @@ fn window(has: bool) -> Check {
     )
 }
 
-/// How far the mark came with one destination.
-struct Waiting {
-    config: DestinationConfig,
-    client: Client,
-    before: Option<DestinationStatus>,
-    /// Why its query interface is of no use.
-    closed: Option<String>,
-    last: String,
-}
-
-/// Waits until the mark is everywhere, or the time is up.
-pub async fn arrived(paths: &Paths, looked: &[Looked], before: &Status, mark: &Mark) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let mut waiting = Vec::new();
-    for one in looked {
-        let name = one.config.name.as_str();
-        if one.closed {
-            let why = "its address does not take data";
-            checks.push(Check::not_checked("destination_record", why).of(name));
-        } else if let Ok(client) = Client::new(&one.config) {
-            let before = of(before, name);
-            let config = one.config.clone();
-            waiting.push(Waiting { config, client, before, closed: None, last: String::new() });
-        }
-    }
-    let install = before.install_id.clone().unwrap_or_default();
-    let deadline = Instant::now() + ARRIVAL_WAIT;
-    while !waiting.is_empty() {
-        let over = Instant::now() >= deadline;
-        let status = status(paths);
-        let mut left = Vec::new();
-        for mut one in waiting {
-            match settled(&mut one, paths, &install, mark, status.as_ref(), over).await {
-                Some(check) => checks.push(check.of(&one.config.name)),
-                None => left.push(one),
-            }
-        }
-        waiting = left;
-        if !waiting.is_empty() {
-            tokio::time::sleep(ARRIVAL_PAUSE).await;
-        }
-    }
-    checks
-}
-
 /// What the agent says now.
 pub fn status(paths: &Paths) -> Option<Status> {
     match control::ask(paths, Request::Status) {
         Ok(Answer::Status { status }) => serde_json::from_value(status).ok(),
         _ => None,
     }
-}
-
-/// The verdict on one destination, if there is one yet, or has to be.
-async fn settled(
-    one: &mut Waiting,
-    paths: &Paths,
-    install: &str,
-    mark: &Mark,
-    status: Option<&Status>,
-    over: bool,
-) -> Option<Check> {
-    let name = "destination_record";
-    let now = status.and_then(|status| of(status, &one.config.name));
-    if one.closed.is_none() {
-        let asked = timeout(ASK_WAIT, query::ask(&one.client, &one.config, install, mark)).await;
-        match asked.unwrap_or_else(|_| Asked::Unanswered("no answer in time".to_owned())) {
-            Asked::Found => return Some(Check::ok(name, "the mark was sent, and queried back")),
-            Asked::Closed(why) => one.closed = Some(why),
-            Asked::Absent => "it is not there when asked for".clone_into(&mut one.last),
-            Asked::Unanswered(why) => one.last = why,
-        }
-    }
-    let now = now?;
-    let refused = one.before.as_ref().is_some_and(|before| now.quarantined > before.quarantined);
-    if refused {
-        return Some(state::refused_check(name, paths, &one.config));
-    }
-    let gone = is_past(&now, mark);
-    let since = Timestamp::now().duration_since(mark.sent);
-    let over = over || (now.state == State::Parked && since.unsigned_abs() > PARKED_WAIT);
-    match (&one.closed, gone) {
-        (Some(why), true) => {
-            return Some(Check::ok(name, format!("accepted, could not be queried back: {why}")));
-        }
-        _ if !over => return None,
-        _ => {}
-    }
-    let waits = now.backlog;
-    Some(match now.last_error {
-        Some(error) if now.state != State::Ok => {
-            Check::failed(name, format!("the mark waits: {error}"))
-                .remedy(super::remedy::ours(&format!("retry {}", one.config.name)))
-        }
-        _ if !gone => Check::warning(
-            name,
-            format!("the mark waits behind a backlog: {}", state::waiting(waits)),
-        )
-        .by_hand("it drains by itself, oldest first; `ccotel status --watch` shows how fast"),
-        _ => Check::failed(name, format!("accepted, and not found: {}", one.last)).by_hand(
-            "whatever answers there takes data and does not keep it, or keeps it for somebody else: \
-             check the address, and the tenant",
-        ),
-    })
-}
-
-/// Nothing waits that is as old as the mark: so it has had its fate.
-fn is_past(now: &DestinationStatus, mark: &Mark) -> bool {
-    let since = Timestamp::now().duration_since(mark.sent).as_secs();
-    let oldest = i64::try_from(now.backlog.oldest_seconds).unwrap_or(i64::MAX);
-    now.backlog.records == 0 || oldest + 1 < since
 }
 
 #[cfg(test)]

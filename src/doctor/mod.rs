@@ -17,11 +17,16 @@ use crate::paths::Paths;
 
 mod address;
 mod agent;
+mod arrival;
 mod bounded;
 pub mod check;
 mod destinations;
 mod files;
+mod listening;
 mod mark;
+mod marked;
+mod notices;
+mod own_settings;
 mod port;
 mod program;
 mod query;
@@ -139,7 +144,7 @@ async fn with_a_mark(
         None
     };
     let arrived = match (&mark, status) {
-        (Some(mark), Some(status)) => destinations::arrived(paths, &looked, status, mark).await,
+        (Some(mark), Some(status)) => arrival::arrived(paths, &looked, status, mark).await,
         _ => Vec::new(),
     };
     let status = status.and_then(|_| destinations::status(paths));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::bounded;
 use super::check::Check;
-use super::remedy::{ours, quoted};
+use super::remedy::{ours, quoted, unset};
 use crate::launch::find::{self, CLAUDE_VARIABLE, Found, Search};
 use crate::launch::{self, DISABLE_VARIABLE};
 use crate::paths::Paths;
@@ -41,7 +41,7 @@ fn switch() -> Check {
     }
     Check::failed("switch", format!("{DISABLE_VARIABLE} is set here: sessions are not counted"))
         .by_hand("if it comes back, take it out of your shell's startup files")
-        .remedy(format!("unset {DISABLE_VARIABLE}"))
+        .remedy(unset(DISABLE_VARIABLE))
 }
 
 fn shown(found: &Found) -> String {
@@ -76,7 +76,7 @@ fn not_found(missing: &find::NotFound, home: &Path) -> Check {
             let (named, other) = (named.display().to_string(), other.program.display().to_string());
             Check::failed("program", format!("{CLAUDE_VARIABLE} names {named}, which is not there"))
                 .by_hand(format!("without it, {other} runs"))
-                .remedy(format!("unset {CLAUDE_VARIABLE}"))
+                .remedy(unset(CLAUDE_VARIABLE))
         }
         _ => {
             Check::failed("program", "Claude Code is not on PATH, nor where its installer puts it")

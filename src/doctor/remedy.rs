@@ -12,6 +12,11 @@ pub fn ours(arguments: &str) -> String {
     format!("{} {arguments}", program())
 }
 
+/// A command of ours, by this binary's path where it has to be.
+pub fn of_ours(command: &str) -> String {
+    command.strip_prefix("ccotel ").map_or_else(|| command.to_owned(), ours)
+}
+
 fn program() -> String {
     let Ok(own) = crate::agent::spawn::own_exe() else { return "ccotel".to_owned() };
     let identity = |path: &Path| path.metadata().ok().map(|it| (it.dev(), it.ino()));
@@ -66,10 +71,15 @@ pub fn set_variable(source: &str, name: &str, value: &str) -> Option<String> {
 
 /// Takes a variable's value away: to Claude Code an empty one is none.
 pub fn unset_variable(source: &str, name: &str) -> Option<String> {
-    if Path::new(source).is_absolute() {
-        set_variable(source, name, "")
-    } else {
-        Some(format!("unset {name}"))
+    if Path::new(source).is_absolute() { set_variable(source, name, "") } else { Some(unset(name)) }
+}
+
+/// Of the shell that is typed into.
+pub fn unset(name: &str) -> String {
+    let shell = std::env::var_os("SHELL").map(PathBuf::from);
+    match shell.and_then(|shell| Shell::of_path(&shell)) {
+        Some(Shell::Fish) => format!("set -e {name}"),
+        _ => format!("unset {name}"),
     }
 }
 

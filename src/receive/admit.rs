@@ -10,15 +10,8 @@
 //! | a socket of our own user (Linux) | in |
 //! | anybody else | 401 |
 //!
-//! At a gateway anybody may ask, under any name, and who is let in is a sender:
-//!
-//! | what | answer |
-//! | --- | --- |
-//! | any `Origin`, as above | 403 |
-//! | a sender's token, in the path or as `Authorization: Bearer TOKEN` | in, as that sender |
-//! | no token, and a certificate that is a sender's | in, as that sender |
-//! | `GET /metrics` with the token for it | in; a sender's is not enough: it would read the others' |
-//! | anybody else, a wrong token beside a right certificate too | 401 |
+//! At a gateway anybody may ask, under any name, but for browsers; who is let in is a sender
+//! ([`super::gateway::admit`]).
 //!
 //! No answer ever carries a CORS header.
 
@@ -29,7 +22,7 @@ use http::request::Parts;
 use http::uri::Authority;
 
 use super::failure::Failure;
-use super::gateway::{Gateway, Sender};
+use super::gateway::{self, Gateway, Sender};
 use super::peer::Peer;
 use super::route::Endpoint;
 
@@ -166,7 +159,9 @@ impl Admission {
     ) -> Result<Admitted, Failure> {
         self.check_origin(request, peer)?;
         if let Some(gateway) = &self.gateway {
-            return admit_sender(gateway, request, path_token, endpoint, peer);
+            let sender = gateway::admit::who(gateway, request, path_token, endpoint, peer)?;
+            peer.set_admitted();
+            return Ok(Admitted { sender });
         }
         let known = path_token.is_some_and(|token| self.token.matches(token))
             || bearer(&request.headers).is_some_and(|token| self.token.matches(token))
@@ -204,37 +199,12 @@ impl Admission {
     }
 }
 
-/// Who a request is of, at a gateway. Whoever shows a token is taken by that alone.
-fn admit_sender(
-    gateway: &Gateway,
-    request: &Parts,
-    path_token: Option<&str>,
-    endpoint: Option<Endpoint>,
-    peer: &Peer,
-) -> Result<Admitted, Failure> {
-    let path_token = path_token.filter(|token| !token.is_empty());
-    let mut tokens = path_token.into_iter().chain(bearer(&request.headers)).peekable();
-    if endpoint == Some(Endpoint::Metrics) {
-        if !tokens.any(|token| gateway.may_read_metrics(token)) {
-            return Err(Failure::NoReader);
-        }
-        peer.set_admitted();
-        return Ok(Admitted { sender: None });
-    }
-    let sender = match tokens.peek() {
-        // A path may begin with something else, where a proxy passes on all of it.
-        Some(_) => tokens.find_map(|token| gateway.by_token(token)),
-        None => peer.shown().and_then(|shown| gateway.by_certificate(shown)),
-    };
-    let sender = sender.ok_or(Failure::UnknownSender)?;
-    peer.join(&sender)?;
-    peer.set_admitted();
-    Ok(Admitted { sender: Some(sender) })
-}
-
-/// The token of `Authorization: Bearer TOKEN`.
+/// The token of `Authorization: Bearer TOKEN`. Claude Code sends what `OTEL_EXPORTER_OTLP_HEADERS`
+/// has as it is, where the specification has it percent-decoded, and files of variables read a space
+/// in as many ways as there are: so `Bearer%20TOKEN` is the same.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ').or_else(|| value.split_once("%20"))?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -278,6 +248,20 @@ mod tests {
             "localhost:x",
         ] {
             assert!(!admission.knows_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_is_read_with_its_space_as_it_is_or_encoded() {
+        let of = |value: &str| {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, value.parse().unwrap())]);
+            bearer(&headers).map(str::to_owned)
+        };
+        for value in ["Bearer abc", "bearer  abc ", "Bearer%20abc"] {
+            assert_eq!(of(value).as_deref(), Some("abc"), "{value}");
+        }
+        for value in ["abc", "Basic abc", "Basic%20abc", "Bearerabc"] {
+            assert_eq!(of(value), None, "{value}");
         }
     }
 }

@@ -175,3 +175,27 @@ pub(super) async fn discard(body: &mut Incoming, admitted: bool) {
     // Whoever is slower than this may as well be reset.
     let _ = timeout(DISCARD_TIMEOUT, drain).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_that_uses_its_bytes_up_leaves_the_others_theirs() {
+        let (all, greedy) = (Budget::default(), Budget::default());
+        let of = |sender: &Budget| {
+            let mut share = all.share(1_000);
+            share.of_sender = Some(Box::new(sender.share(100)));
+            share
+        };
+        let mut first = of(&greedy);
+        first.grow(90).unwrap();
+        let mut second = of(&greedy);
+        assert!(matches!(second.grow(20), Err(Failure::Busy(100))));
+        of(&Budget::default()).grow(100).unwrap();
+        drop(second);
+        assert_eq!((greedy.0.load(Ordering::Relaxed), all.0.load(Ordering::Relaxed)), (90, 90));
+        drop(first);
+        of(&greedy).grow(100).unwrap();
+    }
+}

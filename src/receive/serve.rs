@@ -23,18 +23,15 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use super::Door;
-use super::failure::Failure;
-use super::gateway::tls::Shown;
+use super::gateway::handshake;
 use super::peer::{self, Peer};
 use super::route;
 
@@ -44,10 +41,6 @@ const HEADER_BYTES_MAX: usize = 64 << 10;
 const STREAMS_MAX: u32 = 64;
 /// Between two tries when accepting fails (out of descriptors).
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// A connection to a gateway that is silent so long is asked whether there is still somebody, and
-/// again as often as the system does.
-const KEEP_ALIVE_IDLE: Duration = Duration::from_mins(1);
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// What reached a connection just before the stop is read before the connection is closed.
 const DRAIN_GRACE: Duration = Duration::from_millis(20);
 /// The same at a gateway, where it has to come over a network.
@@ -116,7 +109,7 @@ impl Reception {
                 debug!("cannot set TCP_NODELAY for {remote}: {error}");
             }
             if self.door.admission.gateway().is_some()
-                && let Err(error) = keep_alive(&stream)
+                && let Err(error) = handshake::keep_alive(&stream)
             {
                 debug!("cannot set SO_KEEPALIVE for {remote}: {error}");
             }
@@ -154,54 +147,24 @@ impl Reception {
     }
 }
 
-/// A sender whose machine is gone says nothing any more, and would keep its connection for ever.
-fn keep_alive(stream: &TcpStream) -> rustix::io::Result<()> {
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEP_ALIVE_INTERVAL)
-}
-
 async fn connection(stream: TcpStream, peer: Arc<Peer>, door: Arc<Door>, stop: CancellationToken) {
     let first_request = tokio::time::sleep(door.limits.first_request_timeout);
     let mut first_request = pin!(first_request);
     let Some(tls) = door.admission.gateway().and_then(|gateway| gateway.tls()) else {
         return requests(stream, peer, door, stop, first_request).await;
     };
-    let handshake = TlsAcceptor::from(tls).accept(stream);
     let stopped = async {
         stop.cancelled().await;
         tokio::time::sleep(GATEWAY_GRACE).await;
     };
     let stream = tokio::select! {
-        shaken = handshake => match shaken {
-            Ok(stream) => stream,
-            Err(error) => return count_handshake(&door, &error),
-        },
-        () = &mut first_request => return,
-        () = stopped => return,
+        shaken = handshake::shake(tls, stream, &peer, &door.counters) => shaken,
+        () = &mut first_request => None,
+        () = stopped => None,
     };
-    if let Some(chain) = stream.get_ref().1.peer_certificates() {
-        peer.set_shown(Shown::new(chain.iter().map(|one| one.clone().into_owned()).collect()));
+    if let Some(stream) = stream {
+        requests(stream, peer, door, stop, first_request).await;
     }
-    requests(stream, peer, door, stop, first_request).await;
-}
-
-/// A client that was refused, or that speaks something else, is counted; one that only looked is not.
-fn count_handshake(door: &Door, error: &std::io::Error) {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    let failure = match cause {
-        None => return debug!("a handshake ended early: {error}"),
-        Some(rustls::Error::InvalidCertificate(why)) => Failure::Certificate(why.to_string()),
-        Some(rustls::Error::InvalidMessage(_)) => {
-            Failure::Handshake("what came is no handshake; senders use https://".to_owned())
-        }
-        Some(rustls::Error::AlertReceived(alert)) => Failure::Handshake(format!(
-            "a client does not accept the gateway's certificate ({alert:?}); does it know its \
-             authority (NODE_EXTRA_CA_CERTS), and is its address a name in it?"
-        )),
-        Some(other) => Failure::Handshake(other.to_string()),
-    };
-    door.failed(None, &failure);
 }
 
 async fn requests(

@@ -17,6 +17,7 @@ mod metrics;
 pub mod names;
 mod origin;
 pub mod own;
+pub mod preview;
 pub mod privacy;
 pub mod recorder;
 mod rejections;

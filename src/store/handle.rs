@@ -289,6 +289,8 @@ pub enum Command {
         after_series: i64,
         reply: oneshot::Sender<HistoryPage>,
     },
+    /// The last events that came, the newest first.
+    NewestEvents(oneshot::Sender<Vec<Event>>),
     /// Commit, sample, checkpoint, mark a clean stop, end the thread.
     Stop(oneshot::Sender<()>),
 }
@@ -411,6 +413,10 @@ impl Handle {
         after_series: i64,
     ) -> Result<HistoryPage, Refused> {
         self.ask(|reply| Command::History { after_tick, after_row, after_series, reply }).await
+    }
+
+    pub async fn newest_events(&self) -> Result<Vec<Event>, Refused> {
+        self.ask(Command::NewestEvents).await
     }
 
     pub async fn stop(&self) -> Result<(), Refused> {

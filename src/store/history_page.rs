@@ -6,7 +6,7 @@ use super::core::Core;
 use super::handle::{HistoryEvents, HistoryPage, HistorySeries, HistoryTick};
 use super::inbox::Inbox;
 use super::row;
-use crate::record::own;
+use crate::record::{Event, own};
 
 const TICKS_PER_PAGE: u32 = 500;
 /// Decoded events are several times larger than their rows: few rows a page keep memory flat.
@@ -55,6 +55,20 @@ impl Core {
             .filter(|(_, series)| !own::is_marks(&series.labels))
             .map(|(id, series)| HistorySeries { id, labels: Arc::clone(&series.labels) })
             .collect()
+    }
+
+    /// The last events that came, the newest first, of a bounded number of requests.
+    pub fn newest_events(&mut self) -> rusqlite::Result<Vec<Event>> {
+        let sql = "SELECT body FROM events_inbox ORDER BY row DESC LIMIT ?1";
+        let mut query = self.connection.prepare_cached(sql)?;
+        let mut rows = query.query([EVENT_ROWS_PER_PAGE])?;
+        let mut newest = Vec::new();
+        while let Some(found) = rows.next()? {
+            // One that cannot be read is found, and told, by who reads them in order.
+            let events = row::read_events(found.get_ref(0)?.as_blob()?).unwrap_or_default();
+            newest.extend(events.into_iter().rev().filter(|event| *event.name != *own::MARK_EVENT));
+        }
+        Ok(newest)
     }
 
     fn history_events(&self, after: i64, page: &mut HistoryPage) -> rusqlite::Result<()> {

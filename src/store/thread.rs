@@ -332,6 +332,10 @@ impl Worker {
                     self.on_core(|core, _| core.history(after_tick, after_row, after_series));
                 let _ = reply.send(page.unwrap_or_default());
             }
+            Command::NewestEvents(reply) => {
+                let events = self.on_core(|core, _| core.newest_events());
+                let _ = reply.send(events.unwrap_or_default());
+            }
             Command::Ingest(..) | Command::Stop(_) => unreachable!("handled by the caller"),
         }
     }

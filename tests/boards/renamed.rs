@@ -89,6 +89,7 @@ fn config(kind: DestinationType, url: &str) -> DestinationConfig {
         headers: Vec::new(),
         tenant: None,
         tls: Tls::default(),
+        signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::All,
         signals: Signals::ALL,

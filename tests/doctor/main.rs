@@ -9,6 +9,7 @@
 mod agent;
 mod backends;
 mod claude;
+mod credentials;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../boards/dashboards.rs"]
 mod dashboards;
@@ -27,12 +28,14 @@ mod house;
 #[path = "../bad_days/otlp.rs"]
 mod otlp;
 mod place;
+mod real_prometheus;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../deliver/server.rs"]
 mod server;
 mod settings;
 mod shells;
 mod table;
+mod totals;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -45,12 +48,15 @@ fn main() {
         files::situations(),
         agent::situations(),
         backends::situations(),
+        credentials::situations(),
+        real_prometheus::situations(),
     ]
     .into_iter()
     .flatten()
     .map(table::Situation::into_trial)
     .chain(disks::trials())
     .chain(healthy::trials())
+    .chain(totals::trials())
     .collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

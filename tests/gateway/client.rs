@@ -65,6 +65,11 @@ pub enum Client {
     Grpc { channel: Channel, auth: Auth },
 }
 
+/// What a test asks, to its end.
+pub fn run<T>(asking: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asking)
+}
+
 impl Spec {
     pub fn new(address: SocketAddr, ca: String, auth: Auth) -> Self {
         Self { address, ca: Some(ca), identity: None, auth, source: 1, grpc: false }

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::authority::Authority;
-use super::client::{Answer, Auth, Spec};
+use super::client::{Answer, Auth, Spec, run};
 use super::gateway::{DEADLINE, Gateway, HOST, is_orderly, token_of, with_tls, write_token};
 use super::harness::poll;
 use super::work::{STEP_USD, Work};
@@ -22,10 +22,6 @@ pub fn cases() -> Vec<Case> {
         Case::new("agent_restart_replaces_it_under_open_connections", &[], replaced),
         Case::new("sigterm_drains_and_the_next_one_goes_on_as_the_same_install", &[], restarted),
     ]
-}
-
-fn run<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
 fn renewed() -> Result<()> {
@@ -124,7 +120,7 @@ fn by_hand() -> Result<()> {
         lines.contains("OTEL_EXPORTER_OTLP_ENDPOINT=https://ccotel.example.com:4318\n"),
         "{lines}"
     );
-    let token = lines.split("Bearer ").nth(1).and_then(|rest| rest.split('\'').next());
+    let token = lines.split("Bearer%20").nth(1).and_then(|rest| rest.lines().next());
     let token = token.unwrap_or_default().to_owned();
     ensure!(token.len() == 32, "{lines}");
     let kept = fs::read_to_string(gateway.sandbox.config_dir().join("tokens/ci-shop"))?;

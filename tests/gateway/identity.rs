@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::client::{Answer, Auth, Spec};
+use super::client::{Answer, Auth, Spec, run};
 use super::gateway::{Gateway, token_of};
 use super::harness::loki::Loki;
 use super::harness::poll;
@@ -17,10 +17,6 @@ pub fn cases() -> Vec<Case> {
         Case::new(format!("no_sender_can_be_another [{}]", Loki::which()), &[], forged),
         Case::new("a_sender_tightens_its_level_and_never_widens_it", &[], levels),
     ]
-}
-
-fn run<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
 fn spec(gateway: &Gateway, sender: &str) -> Spec {

@@ -8,6 +8,7 @@ mod authority;
 mod client;
 mod container;
 mod crowding;
+mod doors;
 mod files;
 mod gateway;
 #[path = "../harness/mod.rs"]
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let cases = [
         many::cases(),
         refusals::cases(),
+        doors::cases(),
         identity::cases(),
         files::cases(),
         crowding::cases(),

@@ -1,6 +1,10 @@
 //! Canaries: every attribute that can hold content is filled with one, and looked for in everything
 //! that a recorder lets through.
 
+#[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
+mod preview;
 mod requests;
 
 use ccotel::config::Accept;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OnceCell, mpsc, oneshot};
 
-use super::{Answer, Worker};
+use super::Worker;
+use crate::agent::control::Answer;
 use crate::agent::files;
 use crate::page::Page;
 

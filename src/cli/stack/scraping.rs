@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::agent::{ensure, files as private};
 use crate::cli::say_wrapped;
 use crate::config;
-use crate::config::edit::ConfigFile;
+use crate::config::edit::{ConfigFile, Form};
 use crate::paths::Paths;
 use crate::stack::settings::Settings;
 
@@ -54,7 +54,7 @@ fn allow_host(paths: &Paths) -> anyhow::Result<()> {
         return Ok(());
     }
     let names: Vec<String> = known.into_iter().chain([DESKTOP_HOST.to_owned()]).collect();
-    file.set("agent", "allowed_hosts", &names, true);
+    file.set("agent", "allowed_hosts", &names, Form::List);
     file.save()?;
     say_wrapped(&format!(
         "{DESKTOP_HOST}: written to [agent] allowed_hosts in {}, so that a container may ask the agent",

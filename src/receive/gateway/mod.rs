@@ -17,6 +17,8 @@
 //!
 //! The files' formats are in [`tokens`] and [`tls`].
 
+pub(super) mod admit;
+pub(super) mod handshake;
 pub mod senders;
 pub mod subject;
 pub mod tls;
