@@ -92,6 +92,5 @@ fn config(kind: DestinationType, url: &str) -> DestinationConfig {
         signals: Signals::ALL,
         privacy: PrivacyLevel::Standard,
         since: Since::All,
-        signals: Signals::ALL,
     }
 }
