@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the dashboards from their source: `grafana/generate.py`, or with `--check` only compares.
+"""Writes the dashboards, and docs/panels.md, from their source: `grafana/generate.py`, or with `--check` only
+compares.
 
 Needs nothing but Python. What it writes is committed, and `tests/boards` asserts that it is current.
 """
@@ -30,11 +31,33 @@ def files():
             yield f"{folder}/{board.file}.json", board
 
 
+def texts():
+    """Path below grafana/ → what is to be in it."""
+    boards = list(files())
+    for name, board in boards:
+        yield name, json.dumps(board.document(), indent=1, ensure_ascii=False) + "\n"
+    yield "../docs/panels.md", panels([board for name, board in boards if name.startswith("dashboards/")])
+
+
+def panels(boards):
+    """What each panel answers, in the order of the boards."""
+    lines = ["# What each panel answers", "", "Written by `grafana/generate.py` from the panels' own descriptions."]
+    for board in sorted(boards, key=lambda board: board.title):
+        document = board.document()
+        lines += ["", f"## {document['title']}", "", f"{document['description']} `/d/{document['uid']}`"]
+        for panel in document["panels"]:
+            if panel["type"] == "row":
+                lines += ["", f"### {panel['title']}", "", "| panel | unit | what |", "| --- | --- | --- |"]
+            else:
+                unit = panel["fieldConfig"]["defaults"]["unit"].removeprefix("suffix: ")
+                lines.append(f"| {panel['title']} | {unit} | {panel['description']} |")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     check = "--check" in sys.argv[1:]
     different, names = [], set()
-    for name, board in files():
-        text = json.dumps(board.document(), indent=1, ensure_ascii=False) + "\n"
+    for name, text in texts():
         path = HERE / name
         names.add(path)
         if path.is_file() and path.read_text(encoding="utf-8") == text:
@@ -50,7 +73,7 @@ def main():
                 path.unlink()
     if check and different:
         sys.exit(f"not what grafana/source says, run grafana/generate.py: {', '.join(different)}")
-    print(f"{len(names)} dashboards, {len(different)} changed" if not check else f"{len(names)} dashboards are current")
+    print(f"{len(names)} files, {len(different)} changed" if not check else f"{len(names)} files are current")
 
 
 if __name__ == "__main__":

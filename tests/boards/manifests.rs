@@ -52,17 +52,12 @@ pub fn trials() -> Vec<Trial> {
 type Part = Result<PathBuf, String>;
 
 fn part(variable: &str, program: &str) -> Part {
-    match std::env::var_os(variable).filter(|path| !path.is_empty()) {
-        Some(path) => {
-            let path = PathBuf::from(path);
-            assert!(path.is_file(), "{variable} names {}, which is no file", path.display());
-            Ok(path)
-        }
-        None => {
-            let missing = || format!("needs `{program}` on PATH or in {variable}");
-            on_path(program).ok_or_else(missing)
-        }
+    if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        assert!(path.is_file(), "{variable} names {}, which is no file", path.display());
+        return Ok(path);
     }
+    on_path(program).ok_or_else(|| format!("needs `{program}` on PATH or in {variable}"))
 }
 
 /// A Python that has them.

@@ -34,14 +34,21 @@ def lost(before, after, path):
             yield from lost(*pair, f"{path}/{index}")
 
 
+def roundtrip(before):
+    after = json.loads(JSONEncoder(sort_keys=True, indent=1).encode(Dashboard.from_json(before)))
+    return list(lost(before, after, ""))
+
+
 def main():
     files = sorted(Path(sys.argv[1]).glob("dashboards*/*.json"))
     assert files, "no dashboards"
     wrong = []
     for file in files:
-        before = json.loads(file.read_text(encoding="utf-8"))
-        after = json.loads(JSONEncoder(sort_keys=True, indent=1).encode(Dashboard.from_json(before)))
-        wrong += [f"{file.name}: {path}" for path in lost(before, after, "")]
+        board = json.loads(file.read_text(encoding="utf-8"))
+        wrong += [f"{file.name}: {path}" for path in roundtrip(board)]
+        # And a key that is not Grafana's is found.
+        board["panels"][0]["titel"] = "misspelt"
+        assert "/panels/0/titel" in roundtrip(board), f"{file.name}: a misspelt key is taken"
     if wrong:
         sys.exit("not in Grafana's schema:\n" + "\n".join(sorted(set(wrong))[:60]))
     print(f"{len(files)} dashboards")
