@@ -2,8 +2,6 @@
 //! truth: with everything shown, and with variables chosen (`choices.rs`).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ccotel::config::destination::DestinationType;
@@ -11,29 +9,24 @@ use ccotel::demo::Fortnight;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::answers::{Found, Seen};
 use crate::choices::{Choice, Chosen};
-use crate::dashboards::{self, Board, root, targets, text};
+use crate::dashboards::{self, Board, targets, text};
 use crate::grafana::Range;
 use crate::harness::cases::Case;
+use crate::harness::http;
 use crate::harness::programs::Program;
-use crate::harness::{http, poll};
 use crate::servers::Server;
-use crate::{health, renamed};
+use crate::{health, renamed, rules};
 
 const DAY_S: i64 = 24 * 3600;
 const DAYS: i64 = 14;
-/// Doubles of different orders of adding.
-const EXACT: f64 = 1e-6;
-/// Recording rules, budgets and alerts.
-const RULES_MIN: usize = 15;
 /// Of the agents' own health: about installs, not about what was chosen of the work.
 const HEALTH: &str = "ccotel-health";
 /// Of one session.
 const SESSION: &str = "claude-code-session.json";
 /// VictoriaMetrics shows what is older than half a minute.
 const SEEN_AFTER_S: i64 = 60;
-/// By vmalert, at first.
-const EVALUATED: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     let counters = |name: &str, program: Program| {
@@ -46,7 +39,7 @@ pub fn cases() -> Vec<Case> {
         Case::new(
             "every_rule_of_prometheus_in_vmalert",
             &[Program::VictoriaMetrics, Program::Vmalert],
-            vmalert,
+            rules::vmalert,
         ),
         Case::new(
             "every_query_of_counters_and_of_loki",
@@ -57,36 +50,6 @@ pub fn cases() -> Vec<Case> {
             check(None, Some(Program::VictoriaLogs))
         }),
     ]
-}
-
-/// The rules unchanged, evaluated by vmalert over a VictoriaMetrics that holds the fortnight.
-fn vmalert() -> Result<()> {
-    let asker = Asker::new(Some(Program::VictoriaMetrics), None)?;
-    asker.fill()?;
-    let database = asker.counters.as_ref().context("no server of counters")?;
-    let vmalert = Server::vmalert(database)?;
-    let truth = asker.fortnight.truth().total.cost_usd;
-    poll::until("all rules", EVALUATED, || {
-        let answer = vmalert.json("/api/v1/rules", &[])?;
-        let groups = answer["data"]["groups"].as_array().context("groups")?;
-        let rules: Vec<&Value> = groups
-            .iter()
-            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
-            .collect();
-        ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
-        for rule in rules {
-            ensure!(text(rule, "lastError").is_empty(), "{rule}");
-            let is_evaluated = !text(rule, "lastEvaluation").starts_with("0001-");
-            ensure!(is_evaluated, "not evaluated yet: {rule}");
-        }
-        // What a recording rule has written, as vmalert wrote it.
-        let query = "sum(last_over_time(claude_code:cost_usd:growth30d[5m]))";
-        let (status, body) = http::get(&database.url("/api/v1/query"), &[("query", query)])?;
-        ensure!(status == 200, "{status}: {body}");
-        let found = Found::read(&body, false, query.to_owned())?.sum.unwrap_or_default();
-        ensure!((found - truth).abs() < EXACT * truth, "{query} is {found}, not {truth}");
-        Ok(())
-    })
 }
 
 /// Queries of a server that was not asked for are left to another case.
@@ -111,16 +74,16 @@ fn start(program: Program) -> Result<Server> {
     }
 }
 
-struct Asker {
-    counters: Option<Server>,
-    events: Option<Server>,
+pub struct Asker {
+    pub counters: Option<Server>,
+    pub events: Option<Server>,
     is_loki: bool,
-    fortnight: Fortnight,
+    pub fortnight: Fortnight,
     end_s: i64,
 }
 
 impl Asker {
-    fn new(counters: Option<Program>, events: Option<Program>) -> Result<Self> {
+    pub fn new(counters: Option<Program>, events: Option<Program>) -> Result<Self> {
         let minutes = (Timestamp::now().as_second() - SEEN_AFTER_S).div_euclid(60);
         let now = Timestamp::from_second(minutes * 60)?;
         Ok(Self {
@@ -132,7 +95,7 @@ impl Asker {
         })
     }
 
-    fn fill(&self) -> Result<()> {
+    pub fn fill(&self) -> Result<()> {
         let mut destinations = Vec::new();
         if let Some(server) = &self.counters {
             destinations.push((DestinationType::Prometheus, server.url("/api/v1/write")));
@@ -155,53 +118,7 @@ impl Asker {
         Ok(())
     }
 
-    /// Every rule that Prometheus has loaded, asked at the fortnight's end.
-    fn rules(&self) -> Result<()> {
-        let prometheus = self.counters.as_ref().context("no server of counters")?;
-        let answer = prometheus.json("/api/v1/rules", &[])?;
-        let groups = answer["data"]["groups"].as_array().context("groups")?;
-        let rules: Vec<&Value> = groups
-            .iter()
-            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
-            .collect();
-        ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
-        let truth = self.fortnight.truth().total.cost_usd;
-        for rule in rules {
-            let (name, query) = (text(rule, "name"), text(rule, "query"));
-            let found = self.value(prometheus, "/api/v1/query", query)?;
-            if text(rule, "type") == "recording" {
-                ensure!(found.rows > 0, "{name} is empty: {query}");
-            }
-            if name == "claude_code:cost_usd:growth30d" {
-                let sum = found.sum.unwrap_or_default();
-                ensure!((sum - truth).abs() < EXACT * truth, "{name} is {sum}, not {truth}");
-            }
-            let is_of_failing = found.asked.contains("backlog_oldest_seconds");
-            ensure!(!is_of_failing || found.rows == 1, "{name}: {} rows", found.rows);
-            println!("rule {name}: {} rows, {:?}", found.rows, found.sum);
-        }
-        Ok(())
-    }
-
-    /// Those of Loki's ruler; what they count in a minute is in a fortnight what the truth says.
-    fn loki_rules(&self) -> Result<()> {
-        let loki = self.events.as_ref().context("no Loki")?;
-        let text = std::fs::read_to_string(root().join("grafana/alerts/loki/claude-code.yaml"))?;
-        let facts = self.fortnight.truth().total;
-        let truths = [facts.requests + facts.errors, facts.errors];
-        let exprs: Vec<&str> =
-            text.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
-        ensure!(exprs.len() == truths.len(), "{exprs:?}");
-        for (expr, truth) in exprs.iter().zip(truths) {
-            let found = self.value(loki, "/loki/api/v1/query", &expr.replace("[1m]", "[14d]"))?;
-            #[expect(clippy::cast_precision_loss, reason = "counts of a fortnight")]
-            let truth = truth as f64;
-            ensure!(found.sum == Some(truth), "{expr} is {:?}, not {truth}", found.sum);
-        }
-        Ok(())
-    }
-
-    fn value(&self, server: &Server, path: &str, query: &str) -> Result<Found> {
+    pub fn value(&self, server: &Server, path: &str, query: &str) -> Result<Found> {
         let time = self.end_s.to_string();
         let (status, body) = http::get(&server.url(path), &[("query", query), ("time", &time)])?;
         ensure!(status == 200, "{query}: {status}: {body}");
@@ -334,73 +251,5 @@ impl Asker {
         let sessions = self.fortnight.sessions.iter();
         let longest = sessions.max_by_key(|session| session.happenings.len());
         Ok(&longest.context("a session")?.id)
-    }
-}
-
-/// The table that is printed, and what is wrong in it.
-#[derive(Default)]
-struct Seen {
-    table: String,
-    wrong: Vec<String>,
-}
-
-impl Seen {
-    fn heading(&mut self, choice: &Choice) -> Result<()> {
-        let title = format!("chosen: {}", choice.words());
-        Ok(writeln!(self.table, "\n{title:<72} {:>18} {:>18}", "value", "truth")?)
-    }
-
-    /// Of a part of the work a panel may have nothing to show, if that is true.
-    fn panel(
-        &mut self,
-        title: &str,
-        found: &Found,
-        truth: Option<f64>,
-        is_all: bool,
-    ) -> Result<()> {
-        if is_all || truth.is_some() {
-            let shown = truth.map_or_else(String::new, |it| format!("{it:.6}"));
-            let lines = format!("{} lines", found.rows);
-            let value = found.sum.map_or(lines, |it| format!("{it:.6}"));
-            writeln!(self.table, "{title:<72} {value:>18} {shown:>18}")?;
-        }
-        let asked = &found.asked;
-        if is_all && found.rows == 0 {
-            self.wrong.push(format!("{title} is empty: {asked}"));
-        }
-        if let (Some(truth), Some(value)) = (truth, found.sum)
-            && (value - truth).abs() > EXACT * truth.abs().max(1.0)
-        {
-            self.wrong.push(format!("{title} is {value}, not {truth}: {asked}"));
-        }
-        Ok(())
-    }
-}
-
-struct Found {
-    asked: String,
-    rows: usize,
-    /// Of all values; `None` for lines.
-    sum: Option<f64>,
-}
-
-impl Found {
-    fn read(body: &str, is_lines: bool, asked: String) -> Result<Self> {
-        if is_lines {
-            return Ok(Self { asked, rows: body.lines().count(), sum: None });
-        }
-        let answer: Value = serde_json::from_str(body)?;
-        let rows = answer["data"]["result"].as_array().context("no result")?;
-        let is_streams = answer["data"]["resultType"] == "streams";
-        let values = |row: &Value| {
-            let many = row["values"].as_array().cloned().unwrap_or_default();
-            many.into_iter()
-                .chain(Some(row["value"].clone()).filter(Value::is_array))
-                .collect::<Vec<_>>()
-        };
-        let numbers =
-            rows.iter().flat_map(values).filter_map(|it| it[1].as_str()?.parse::<f64>().ok());
-        let sum = (!is_streams).then(|| numbers.filter(|it| it.is_finite()).sum());
-        Ok(Self { asked, rows: rows.len(), sum })
     }
 }

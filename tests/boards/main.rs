@@ -1,6 +1,7 @@
 //! The dashboards, rules and stack: as files, and asked of real servers that hold a fortnight with
 //! known truth.
 
+mod answers;
 mod checks;
 mod choices;
 mod containers;
@@ -13,6 +14,7 @@ mod harness;
 mod health;
 mod manifests;
 mod renamed;
+mod rules;
 mod servers;
 mod stack;
 mod stack_up;
