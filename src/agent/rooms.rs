@@ -15,8 +15,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
-use super::status::{GatewayStatus, RecordCounts, RequestCounts, SessionCounts, Warning};
-use crate::budget::Standing;
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
@@ -27,13 +25,12 @@ use crate::record::launches::Facts as GitFacts;
 use crate::record::{Recorder, Settings};
 use crate::report::history::{self, HistoryHandle};
 use crate::statusline::limits::Limits;
-use crate::store::handle::{StoreStats, TurnedAway};
 use crate::store::{self, Clock};
 use crate::tags::git;
 use own_samples::samples;
 use spending::Spending;
-use warnings::{of_trouble, unknown, warning};
 
+mod facts;
 mod newest;
 mod own_samples;
 pub mod quarantine;
@@ -41,24 +38,10 @@ mod senders;
 mod spending;
 mod warnings;
 
+pub use facts::Facts;
+
 /// How long a request to a backend may take to end when the agent does.
 const DELIVER_STOP_WAIT: Duration = Duration::from_millis(800);
-
-/// What the rooms say about themselves for `status`.
-#[derive(Debug, Default)]
-pub struct Facts {
-    pub sessions: SessionCounts,
-    pub records: RecordCounts,
-    pub requests: RequestCounts,
-    /// `DestinationStatus`, one each.
-    pub destinations: Vec<serde_json::Value>,
-    pub install_id: String,
-    pub series: u64,
-    pub gateway: Option<GatewayStatus>,
-    pub budgets: Vec<Standing>,
-    pub rate_limits: Limits,
-    pub warnings: Vec<Warning>,
-}
 
 /// Whose time the rooms live in.
 pub struct Clocks {
@@ -267,42 +250,6 @@ impl Rooms {
         silent.into_iter().map(|notice| notice.id).collect()
     }
 
-    pub async fn facts(&self) -> Facts {
-        let stats = self.store.stats().await.unwrap_or_default();
-        let counts = self.door.counts();
-        let stored = stats.warnings.iter().map(|what| warning(what, ""));
-        let mut warnings: Vec<_> = stored.collect();
-        warnings.extend(unknown(&self.recorder.unknown()));
-        warnings.extend(self.history.problem().map(|problem| {
-            let what = format!("the history is behind: {problem}");
-            warning(what, "nothing is lost; `ccotel agent restart` opens it again")
-        }));
-        let gateway = self.gateway.as_ref().map(|gateway| gateway.facts());
-        let at_gateway = gateway.is_some();
-        let troubles = self.door.troubles();
-        warnings.extend(troubles.iter().map(|trouble| of_trouble(trouble, &counts, at_gateway)));
-        let problems = gateway.iter().flat_map(|gateway| &gateway.problems);
-        warnings.extend(problems.map(|what| warning(what, senders::REMEDY)));
-        Facts {
-            sessions: SessionCounts { active: stats.sessions_active, today: stats.sessions_today },
-            records: record_counts(&stats),
-            requests: request_counts(&stats),
-            destinations: self
-                .deliver
-                .statuses()
-                .await
-                .iter()
-                .filter_map(|status| serde_json::to_value(status).ok())
-                .collect(),
-            install_id: self.install_id.to_string(),
-            series: stats.series,
-            gateway: gateway.as_ref().map(senders::status),
-            budgets: self.spending.standings().await.to_vec(),
-            rate_limits: self.spending.limits(),
-            warnings,
-        }
-    }
-
     /// Samples and history up to this moment.
     pub async fn sync(&self) -> Result<(), String> {
         self.history.caught_up().await.map_err(|error| error.to_string())
@@ -376,27 +323,6 @@ impl Rooms {
 fn token_of(text: &str) -> anyhow::Result<Token> {
     Token::parse(text)
         .context("the token file is damaged; remove it and run `ccotel agent restart`")
-}
-
-fn record_counts(stats: &StoreStats) -> RecordCounts {
-    let foreign = stats.turned_away.of(TurnedAway::Foreign);
-    RecordCounts {
-        received: stats.received,
-        stored: stats.stored.iter().sum(),
-        duplicate: stats.duplicate,
-        unchanged: stats.unchanged,
-        rejected: stats.turned_away.of(TurnedAway::Rejected).saturating_sub(foreign),
-        foreign,
-    }
-}
-
-fn request_counts(stats: &StoreStats) -> RequestCounts {
-    let of = |what| stats.turned_away.of(what);
-    RequestCounts {
-        refused: of(TurnedAway::Refused),
-        malformed: of(TurnedAway::Malformed),
-        denied: of(TurnedAway::Denied),
-    }
 }
 
 fn settings(config: &Config, install_key: [u8; 32]) -> Settings {
