@@ -93,3 +93,22 @@ pub struct DestinationConfig {
     /// `since = "now" | "all" | RFC 3339`, written by `connect`: where a new destination begins.
     pub since: Since,
 }
+
+impl DestinationConfig {
+    /// With nothing set but where it is.
+    pub fn new(name: impl Into<String>, kind: DestinationType, url: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            url: url.into(),
+            protocol: Protocol::Auto,
+            credentials: Credentials::None,
+            headers: Vec::new(),
+            tenant: None,
+            tls: Tls::default(),
+            signals: Signals::ALL,
+            privacy: PrivacyLevel::default(),
+            since: Since::Now,
+        }
+    }
+}

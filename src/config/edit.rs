@@ -266,22 +266,14 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::destination::{Signals, Tls};
+    use crate::config::destination::Tls;
 
     fn destination(name: &str) -> DestinationConfig {
-        DestinationConfig {
-            name: name.to_owned(),
-            kind: DestinationType::Prometheus,
-            url: "http://localhost:9090/api/v1/write".to_owned(),
-            protocol: Protocol::Auto,
-            credentials: Credentials::None,
-            headers: Vec::new(),
-            tenant: None,
-            tls: Tls::default(),
-            signals: Signals::ALL,
-            privacy: PrivacyLevel::Standard,
-            since: Since::Now,
-        }
+        DestinationConfig::new(
+            name.to_owned(),
+            DestinationType::Prometheus,
+            "http://localhost:9090/api/v1/write",
+        )
     }
 
     const WRITTEN_BY_HAND: &str = "# mine\n[tags]\nteam = \"platform\" # us\n\n\

@@ -61,24 +61,10 @@ impl Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::destination::{Credentials, DestinationType, Signals, Tls};
-    use crate::record::PrivacyLevel;
-    use crate::store::handle::Since;
+    use crate::config::destination::DestinationType;
 
     fn config(url: &str) -> DestinationConfig {
-        DestinationConfig {
-            name: "team-prom".to_owned(),
-            kind: DestinationType::Prometheus,
-            url: url.to_owned(),
-            protocol: Protocol::Auto,
-            credentials: Credentials::None,
-            headers: Vec::new(),
-            tenant: None,
-            tls: Tls::default(),
-            signals: Signals::ALL,
-            privacy: PrivacyLevel::Standard,
-            since: Since::Now,
-        }
+        DestinationConfig::new("team-prom", DestinationType::Prometheus, url)
     }
 
     #[test]

@@ -19,15 +19,12 @@ use crate::agent::rooms::{Clocks, Rooms};
 use crate::agent::status::Status;
 use crate::agent::{files, identity, worker};
 use crate::config::Config;
-use crate::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use crate::config::destination::{DestinationConfig, DestinationType};
 use crate::deliver::client::Client;
 use crate::deliver::wall_clock_ms;
 use crate::deliver::wire::{Encoded, Wire};
 use crate::page::{Asked, Page};
 use crate::paths::Paths;
-use crate::record::PrivacyLevel;
 use crate::store::handle::Since;
 use crate::store::{self, Clock};
 
@@ -222,16 +219,7 @@ fn check_room(directory: &Path, wanted_bytes: u64) -> anyhow::Result<()> {
 /// The door as a place to send OTLP to.
 fn door(url: String) -> DestinationConfig {
     DestinationConfig {
-        name: "door".to_owned(),
-        kind: DestinationType::Otlp,
-        url,
-        protocol: Protocol::Auto,
-        credentials: Credentials::None,
-        headers: Vec::new(),
-        tenant: None,
-        tls: Tls::default(),
-        signals: Signals::ALL,
-        privacy: PrivacyLevel::Standard,
         since: Since::All,
+        ..DestinationConfig::new("door", DestinationType::Otlp, url)
     }
 }

@@ -16,16 +16,12 @@ use super::state;
 use crate::agent::control::{self, Answer, Request};
 use crate::agent::status::Status;
 use crate::config::Config;
-use crate::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use crate::config::destination::{DestinationConfig, DestinationType};
 use crate::deliver::DestinationStatus;
 use crate::deliver::client::Client;
 use crate::deliver::probe::{Found, Verdict, probe};
 use crate::deliver::status::State;
 use crate::paths::Paths;
-use crate::record::PrivacyLevel;
-use crate::store::handle::Since;
 
 /// Longest that one question to a backend may take.
 pub const ASK_WAIT: Duration = Duration::from_secs(8);
@@ -36,19 +32,7 @@ const SKEW_SECONDS_FATAL: i64 = 300;
 
 /// A destination without anything but a place for its address.
 pub fn plain() -> DestinationConfig {
-    DestinationConfig {
-        name: String::new(),
-        kind: DestinationType::Otlp,
-        url: String::new(),
-        protocol: Protocol::Auto,
-        credentials: Credentials::None,
-        headers: Vec::new(),
-        tenant: None,
-        tls: Tls::default(),
-        signals: Signals::ALL,
-        privacy: PrivacyLevel::default(),
-        since: Since::Now,
-    }
+    DestinationConfig::new("", DestinationType::Otlp, "")
 }
 
 /// One destination, and what is known of it so far.

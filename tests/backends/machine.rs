@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use ccotel::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use ccotel::config::destination::{DestinationConfig, DestinationType};
 use ccotel::deliver::status::State;
 use ccotel::deliver::{DestinationStatus, Manager};
-use ccotel::record::{Batch, Event, Labels, Point, PrivacyLevel, Temporality, Value};
+use ccotel::record::{Batch, Event, Labels, Point, Temporality, Value};
 use ccotel::store::handle::{DestinationKey, Ingest, Since};
 use ccotel::store::{self, Clock, Options, Store};
 use tempfile::TempDir;
@@ -300,19 +298,7 @@ impl Drop for Machine {
 
 /// A destination as `ccotel connect … --since all` makes it.
 pub fn destination(kind: DestinationType, url: &str) -> DestinationConfig {
-    DestinationConfig {
-        name: "backend".into(),
-        kind,
-        url: url.into(),
-        protocol: Protocol::Auto,
-        credentials: Credentials::None,
-        headers: Vec::new(),
-        tenant: None,
-        tls: Tls::default(),
-        signals: Signals::ALL,
-        privacy: PrivacyLevel::Standard,
-        since: Since::All,
-    }
+    DestinationConfig { since: Since::All, ..DestinationConfig::new("backend", kind, url) }
 }
 
 /// Everything that was meant for the destination, by its books.

@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
+use crate::done;
 use crate::house::House;
+use crate::namespace::{INSIDE_VARIABLE, inside};
 use crate::otlp::{self, RECORDS};
 use crate::programs::Program;
-use crate::{INSIDE_VARIABLE, done};
 
 const ERRORS: &str = "a_file_system_that_becomes_read_only_for_its_errors_loses_nothing";
 const RECOVERS: &str = "a_read_only_file_system_refuses_until_it_is_writable_again";
@@ -40,7 +41,7 @@ fn with_an_ext4_of_its_own() -> Trial {
     if let Some(unshare) = Program::MountNamespace.find()
         && may_break_an_ext4(&unshare)
     {
-        return Trial::test(ERRORS, move || inside(&unshare));
+        return Trial::test(ERRORS, move || inside(&unshare, "-m", ERRORS));
     }
     let why = "needs root, `mkfs.ext4` and a loop device";
     Trial::test(format!("{ERRORS} ({why})"), || Ok(())).with_ignored_flag(true)
@@ -63,20 +64,6 @@ fn may_break_an_ext4(unshare: &Path) -> bool {
     let mut command = Command::new(unshare);
     command.args(["-m", "sh", "-c", script]);
     command.output().is_ok_and(|output| output.status.success())
-}
-
-fn inside(unshare: &Path) -> Result<(), Failed> {
-    let output = Command::new(unshare)
-        .arg("-m")
-        .arg(std::env::current_exe()?)
-        .args(["--exact", ERRORS, "--nocapture"])
-        .env(INSIDE_VARIABLE, "1")
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&said).into_owned().into())
 }
 
 fn read_only_for_its_errors() {

@@ -11,6 +11,8 @@ mod each_write;
 mod errors;
 #[path = "../house/mod.rs"]
 mod house;
+#[path = "../harness/namespace.rs"]
+mod namespace;
 mod otlp;
 mod places;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
@@ -19,14 +21,12 @@ mod programs;
 
 mod tags;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use namespace::{INSIDE_VARIABLE, inside};
 use programs::Program;
-
-/// Set inside the namespace.
-pub const INSIDE_VARIABLE: &str = "CCOTEL_TEST_INSIDE";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -52,25 +52,10 @@ fn with_disk(name: &'static str, run: fn()) -> Trial {
         return Trial::test(name, move || done(run));
     }
     if let Some(unshare) = Program::MountNamespace.find() {
-        return Trial::test(name, move || inside(&unshare, name));
+        return Trial::test(name, move || inside(&unshare, "-rm", name));
     }
     let name = format!("{name} ({})", Program::MountNamespace.missing());
     Trial::test(name, || Ok(())).with_ignored_flag(true)
-}
-
-/// This test alone, by this same program, where it may mount.
-fn inside(unshare: &std::path::Path, name: &str) -> Result<(), Failed> {
-    let output = Command::new(unshare)
-        .arg("-rm")
-        .arg(std::env::current_exe()?)
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE_VARIABLE, "1")
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&said).into_owned().into())
 }
 
 pub fn done(run: fn()) -> Result<(), Failed> {

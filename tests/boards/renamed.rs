@@ -2,15 +2,12 @@
 //! Sent through the demo's own rooms, as `ccotel demo --to-destinations` does.
 
 use anyhow::{Context, Result};
-use ccotel::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use ccotel::config::destination::{DestinationConfig, DestinationType};
 use ccotel::demo::Fortnight;
 use ccotel::demo::agent::ThrowAway;
 use ccotel::demo::cast::{Person, Project};
 use ccotel::demo::destinations::Destinations;
 use ccotel::demo::run;
-use ccotel::record::PrivacyLevel;
 use ccotel::store::handle::Since;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -81,16 +78,7 @@ pub fn send(fortnight: &Fortnight, destinations: &[(DestinationType, String)]) -
 
 fn config(kind: DestinationType, url: &str) -> DestinationConfig {
     DestinationConfig {
-        name: format!("{kind:?}").to_lowercase(),
-        kind,
-        url: url.to_owned(),
-        protocol: Protocol::Auto,
-        credentials: Credentials::None,
-        headers: Vec::new(),
-        tenant: None,
-        tls: Tls::default(),
-        signals: Signals::ALL,
-        privacy: PrivacyLevel::Standard,
         since: Since::All,
+        ..DestinationConfig::new(format!("{kind:?}").to_lowercase(), kind, url)
     }
 }

@@ -4,13 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ccotel::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use ccotel::config::destination::{DestinationConfig, DestinationType, Protocol};
 use ccotel::deliver::status::State;
 use ccotel::deliver::{DestinationStatus, Manager};
-use ccotel::record::{Event, PrivacyLevel, Value};
-use ccotel::store::handle::{Content, SeriesSamples, Since};
+use ccotel::record::{Event, Value};
+use ccotel::store::handle::{Content, SeriesSamples};
 use libtest_mimic::Trial;
 
 use super::store::Store;
@@ -29,19 +27,7 @@ pub fn trial<F: Future<Output = ()> + 'static>(name: impl Into<String>, test: fn
 }
 
 pub fn destination(kind: DestinationType, url: &str) -> DestinationConfig {
-    DestinationConfig {
-        name: "backend".to_owned(),
-        kind,
-        url: url.to_owned(),
-        protocol: Protocol::Auto,
-        credentials: Credentials::None,
-        headers: Vec::new(),
-        tenant: None,
-        tls: Tls::default(),
-        signals: Signals::ALL,
-        privacy: PrivacyLevel::Standard,
-        since: Since::Now,
-    }
+    DestinationConfig::new("backend", kind, url)
 }
 
 /// A Prometheus of which the version is known, so that a test is about something else.

@@ -1,17 +1,14 @@
 //! A disk that is full: a file system of the test's own, in a mount namespace; listed as ignored, by
 //! name, where that is not allowed.
 
-use std::path::Path;
 use std::process::Command;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 
+use crate::harness::namespace::{INSIDE_VARIABLE, inside};
 use crate::harness::programs::Program;
 use crate::place::Place;
 use crate::table::{Act, Situation};
-
-/// Set inside the namespace.
-const INSIDE_VARIABLE: &str = "CCOTEL_TEST_INSIDE";
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -26,24 +23,10 @@ fn with_disk(name: &'static str, situation: fn() -> Situation) -> Trial {
         return situation().into_trial();
     }
     if let Some(unshare) = Program::MountNamespace.find() {
-        return Trial::test(name, move || inside(&unshare, name));
+        return Trial::test(name, move || inside(&unshare, "-rm", name));
     }
     let name = format!("{name} ({})", Program::MountNamespace.missing());
     Trial::test(name, || Ok(())).with_ignored_flag(true)
-}
-
-fn inside(unshare: &Path, name: &str) -> Result<(), Failed> {
-    let output = Command::new(unshare)
-        .arg("-rm")
-        .arg(std::env::current_exe()?)
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE_VARIABLE, "1")
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&said).into_owned().into())
 }
 
 fn full() -> Situation {

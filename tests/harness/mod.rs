@@ -16,6 +16,7 @@ pub mod loki_otlp;
 pub mod loki_rules;
 pub mod loki_stand_in;
 pub mod mock_api;
+pub mod namespace;
 pub mod page;
 pub mod poll;
 pub mod programs;

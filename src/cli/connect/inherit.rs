@@ -13,9 +13,7 @@ use super::Args;
 use crate::agent::files;
 use crate::cli::{service, working_directory};
 use crate::config::destination::read::OWNED_HEADERS;
-use crate::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Signals, Tls};
 use crate::config::edit::ConfigFile;
 use crate::launch::feed::{self, Export, Signal};
 use crate::launch::prepare;
@@ -141,17 +139,11 @@ fn draft(
     let (url, user) = without_user(&export.url).ok_or_else(|| format!("{shown} is no address"))?;
     let name = free_name(args, &url, group, taken)?;
     let mut config = DestinationConfig {
-        name,
-        kind: DestinationType::Otlp,
-        url: url.into(),
-        protocol: Protocol::Auto,
-        credentials: Credentials::None,
-        headers: Vec::new(),
-        tenant: None,
         tls: tls(&export.tls)?,
         signals: signals(group),
         privacy: args.privacy.unwrap_or(file.privacy_level()),
         since: args.since,
+        ..DestinationConfig::new(name, DestinationType::Otlp, url)
     };
     let mut secret = user.map(|(name, password)| Held::Basic(name, password));
     for (name, value) in &export.headers {

@@ -4,9 +4,7 @@ use anyhow::Context as _;
 
 use crate::agent::manage;
 use crate::cli::say_wrapped;
-use crate::config::destination::{
-    Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
-};
+use crate::config::destination::{DestinationConfig, DestinationType};
 use crate::config::edit::ConfigFile;
 use crate::paths::Paths;
 use crate::stack::settings::Settings;
@@ -68,17 +66,13 @@ fn destinations(settings: &Settings, file: &ConfigFile) -> Vec<DestinationConfig
     }
     let config =
         |(name, kind, port, path): (&str, DestinationType, &str, &str)| DestinationConfig {
-            name: name.to_owned(),
-            kind,
-            url: format!("http://127.0.0.1:{}{path}", settings.port(port)),
-            protocol: Protocol::Auto,
-            credentials: Credentials::None,
-            headers: Vec::new(),
-            tenant: None,
-            tls: Tls::default(),
             privacy: file.privacy_level(),
             since: Since::All,
-            signals: Signals::ALL,
+            ..DestinationConfig::new(
+                name,
+                kind,
+                format!("http://127.0.0.1:{}{path}", settings.port(port)),
+            )
         };
     wanted.into_iter().map(config).collect()
 }
