@@ -163,6 +163,18 @@ pub const LIMITS: &[Limit] = &[
         "attributes",
         "of one event, further ones are counted; a data point with more is rejected",
     ),
+    limit(
+        "record.usd",
+        crate::record::amounts::USD_MAX,
+        "USD",
+        "of one data point or event; one that says more is rejected, and counted",
+    ),
+    limit(
+        "record.count",
+        crate::record::amounts::COUNT_MAX,
+        "",
+        "of anything else that Claude Code counts, in one data point or event; likewise",
+    ),
 ];
 
 const GATEWAY: crate::receive::Limits = gateway::LIMITS;
