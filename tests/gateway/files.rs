@@ -38,6 +38,7 @@ fn renewed() -> Result<()> {
         poll::until("it is said", DEADLINE, || {
             let warnings = gateway.status()?["warnings"].to_string();
             ensure!(warnings.contains("the certificate of before stays in use"), "{warnings}");
+            ensure!(warnings.contains("the key does not belong to the certificate"), "{warnings}");
             Ok(())
         })?;
         ensure!(before.client()?.send(&work.metrics(2)).await == Answer::Success);
