@@ -50,6 +50,9 @@ pub enum Token {
     /// End a sender's tokens, at once
     Revoke {
         name: String,
+        /// Keep the newest one: when every sender has what `add --also` made
+        #[arg(long)]
+        older: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -59,10 +62,10 @@ pub enum Token {
 pub struct Add {
     /// The sender: it becomes the label `sender`
     pub name: String,
-    /// Keep the tokens that it has, until `--replace` or `revoke`
+    /// Keep the tokens that it has, until `revoke --older`
     #[arg(long, conflicts_with = "replace")]
     pub also: bool,
-    /// End the tokens that it has
+    /// End the tokens that it has, at once: who sends with one is out until it gets the new one
     #[arg(long)]
     pub replace: bool,
     /// Where senders reach the gateway (default: `[gateway] url`)
@@ -97,7 +100,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Token::Ls { place, json } => {
             ls::run(&paths, &config, &place.directory(&paths, &config), *json)
         }
-        Token::Revoke { name, place } => revoke(name, &place.directory(&paths, &config), &config),
+        Token::Revoke { name, older: true, place } => {
+            revoke_older(name, &place.directory(&paths, &config))
+        }
+        Token::Revoke { name, older: false, place } => {
+            revoke(name, &place.directory(&paths, &config), &config)
+        }
     }
 }
 
@@ -113,7 +121,8 @@ fn make(add: &Add, directory: &Path, config: &Config) -> anyhow::Result<Exit> {
     std::fs::create_dir_all(directory)
         .map_err(|error| files::at("create", directory)(error))
         .and_then(|()| {
-            files::replace_synced(&file, format!("{kept}{}", tokens::hash_line(&token)).as_bytes())
+            let entry = tokens::entry(&token, jiff::Zoned::now().date());
+            files::replace_synced(&file, format!("{kept}{entry}").as_bytes())
         })
         .with_context(|| {
             format!(
@@ -154,7 +163,7 @@ fn kept(add: &Add, file: &Path) -> anyhow::Result<String> {
     }
     if !add.also {
         bail!(
-            "{} has a token already; `--also` keeps it beside the new one, `--replace` ends it",
+            "{} has a token already; `--also` keeps it beside the new one, until `revoke --older`; `--replace` ends it at once",
             add.name
         );
     }
@@ -162,7 +171,8 @@ fn kept(add: &Add, file: &Path) -> anyhow::Result<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.iter().filter(|line| !line.starts_with('#')).count() >= TOKENS_MAX {
         bail!(
-            "{} has {TOKENS_MAX} tokens, the most that are read; `--replace` ends them",
+            "{} has {TOKENS_MAX} tokens, the most that are read; `ccotel gateway token revoke {} --older` keeps the newest",
+            add.name,
             add.name
         );
     }
@@ -170,13 +180,7 @@ fn kept(add: &Add, file: &Path) -> anyhow::Result<String> {
 }
 
 fn revoke(name: &str, directory: &Path, config: &Config) -> anyhow::Result<Exit> {
-    let file = directory.join(sender_name(name)?);
-    if files::read_small(&file)?.is_none() {
-        bail!(
-            "{name} has no token in {}; `ccotel gateway token ls` shows who has",
-            directory.display()
-        );
-    }
+    let (file, _) = file_of(name, directory)?;
     files::remove(&file)?;
     say(&format!("{name}: its tokens let nobody in any more; what it sent stays counted"));
     let known = config.gateway.senders.iter().find(|sender| sender.name == name);
@@ -186,6 +190,29 @@ fn revoke(name: &str, directory: &Path, config: &Config) -> anyhow::Result<Exit>
         ));
     }
     Ok(Exit::Done)
+}
+
+fn revoke_older(name: &str, directory: &Path) -> anyhow::Result<Exit> {
+    let (file, text) = file_of(name, directory)?;
+    let Some(newest) = tokens::newest(&text) else {
+        say(&format!("{name} has one token, and none that is older"));
+        return Ok(Exit::Done);
+    };
+    files::replace_synced(&file, newest.as_bytes())?;
+    say(&format!("{name}: only its newest token lets in"));
+    Ok(Exit::Done)
+}
+
+/// A sender's file, which has to be there, and what is in it.
+fn file_of(name: &str, directory: &Path) -> anyhow::Result<(PathBuf, String)> {
+    let file = directory.join(sender_name(name)?);
+    let Some(content) = files::read_small(&file)? else {
+        bail!(
+            "{name} has no token in {}; `ccotel gateway token ls` shows who has",
+            directory.display()
+        );
+    };
+    Ok((file, String::from_utf8_lossy(&content).into_owned()))
 }
 
 /// What a program that has no ccotel needs to export what a session under `ccotel claude` would. No

@@ -114,7 +114,18 @@ pub const LIMITS: &[Limit] = &[
     ),
     limit("receive.connections", RECEIVE.connections_max as u64, "", "further ones wait"),
     limit("gateway.senders", SENDERS_MAX as u64, "", "further ones are left out, and said"),
-    limit("gateway.connections", GATEWAY.connections_max as u64, "", "of all; further ones wait"),
+    limit(
+        "gateway.connections",
+        GATEWAY.connections_max as u64,
+        "",
+        "of all senders; further ones are told to come again",
+    ),
+    limit(
+        "gateway.strangers",
+        gateway::strangers::STRANGERS_MAX as u64,
+        "",
+        "connections without a sender yet; the oldest of the address that has most makes room",
+    ),
     limit(
         "gateway.bodies",
         GATEWAY.budget_bytes_max as u64,
@@ -162,6 +173,18 @@ pub const LIMITS: &[Limit] = &[
         crate::record::ATTRIBUTES_MAX as u64,
         "attributes",
         "of one event, further ones are counted; a data point with more is rejected",
+    ),
+    limit(
+        "record.usd",
+        crate::record::amounts::USD_MAX,
+        "USD",
+        "of one data point or event; one that says more is rejected, and counted",
+    ),
+    limit(
+        "record.count",
+        crate::record::amounts::COUNT_MAX,
+        "",
+        "of anything else that Claude Code counts, in one data point or event; likewise",
     ),
 ];
 

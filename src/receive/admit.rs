@@ -160,6 +160,7 @@ impl Admission {
         self.check_origin(request, peer)?;
         if let Some(gateway) = &self.gateway {
             let sender = gateway::admit::who(gateway, request, path_token, endpoint, peer)?;
+            peer.enter(gateway)?;
             peer.set_admitted();
             return Ok(Admitted { sender });
         }

@@ -73,7 +73,8 @@ impl Counters {
         self.tally.add(TurnedAway::Foreign, foreign);
     }
 
-    pub fn failed(&self, failure: &Failure) {
+    /// `sender`: whose request it was, where that is known.
+    pub fn failed(&self, failure: &Failure, sender: Option<&str>) {
         let kind = failure.kind();
         let (counter, turned_away) = match kind {
             Kind::Denied => (&self.denied, TurnedAway::Denied),
@@ -84,7 +85,10 @@ impl Counters {
         };
         counter.fetch_add(1, Ordering::Relaxed);
         self.tally.add(turned_away, 1);
-        let mut what = failure.to_string();
+        let mut what = match sender {
+            Some(sender) => format!("sender {sender}: {failure}"),
+            None => failure.to_string(),
+        };
         what.truncate(what.floor_char_boundary(TROUBLE_BYTES_MAX));
         let trouble = Trouble { at: SystemTime::now(), kind, what };
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);

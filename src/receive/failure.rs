@@ -22,7 +22,7 @@ pub(super) enum Failure {
     )]
     Unauthenticated,
     #[error(
-        "not let in: send a sender's token, in the path (/TOKEN/v1/…) or as `Authorization: Bearer TOKEN`, or show its certificate; `ccotel gateway token add NAME` on the gateway makes a token"
+        "not let in: send a sender's token, in the path (/TOKEN/v1/…) or as `Authorization: Bearer TOKEN`, or show its certificate; ask whoever runs the gateway for a token"
     )]
     UnknownSender,
     #[error(
@@ -37,6 +37,8 @@ pub(super) enum Failure {
     Handshake(String),
     #[error("this sender has {max} {what} already")]
     Crowded { what: &'static str, max: usize },
+    #[error("the gateway has {0} connections already")]
+    Full(usize),
     #[error("no `{0}` here: OTLP is at /v1/metrics, /v1/logs and /v1/traces")]
     NotFound(String),
     #[error("this address takes {0} only")]
@@ -83,7 +85,9 @@ impl Failure {
             | Self::Certificate(_)
             | Self::Forbidden(_) => Kind::Denied,
             Self::NotFound(_) | Self::Method(_) => Kind::Misdirected,
-            Self::Refused(_) | Self::Busy(_) | Self::Crowded { .. } => Kind::Refused,
+            Self::Refused(_) | Self::Busy(_) | Self::Full(_) | Self::Crowded { .. } => {
+                Kind::Refused
+            }
             Self::Handshake(_)
             | Self::ContentType(_)
             | Self::ContentEncoding(_)
@@ -140,7 +144,7 @@ impl Failure {
             Self::Malformed(_) | Self::Handshake(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } | Self::TooManyValues(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Busy(_) | Self::Crowded { .. } | Self::Refused(_) => {
+            Self::Busy(_) | Self::Full(_) | Self::Crowded { .. } | Self::Refused(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -156,7 +160,9 @@ impl Failure {
             Self::ContentType(_) | Self::Malformed(_) | Self::Handshake(_) => Code::InvalidArgument,
             Self::TooLarge { .. } | Self::TooManyValues(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
-            Self::Busy(_) | Self::Crowded { .. } | Self::Refused(_) => Code::Unavailable,
+            Self::Busy(_) | Self::Full(_) | Self::Crowded { .. } | Self::Refused(_) => {
+                Code::Unavailable
+            }
         }
     }
 

@@ -125,8 +125,9 @@ impl Door {
 
     /// Counts a request that was answered with an error, for its sender too where there is one.
     fn failed(&self, admitted: Option<&admit::Admitted>, failure: &failure::Failure) {
-        self.counters.failed(failure);
-        if let Some(sender) = admitted.and_then(admit::Admitted::sender) {
+        let sender = admitted.and_then(admit::Admitted::sender);
+        self.counters.failed(failure, sender.map(|sender| &*sender.facts.name));
+        if let Some(sender) = sender {
             sender.usage.failed(failure);
         }
     }

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::failure::Failure;
-use super::gateway::Sender;
+use super::gateway::strangers::Place;
 use super::gateway::tls::Shown;
 use super::gateway::usage::Usage;
+use super::gateway::{Gateway, Sender};
 
 /// The system's own user.
 const ROOT: u32 = 0;
@@ -28,6 +29,10 @@ pub(crate) struct Peer {
     admitted: AtomicBool,
     /// At a gateway: the certificate that it showed.
     shown: OnceLock<Shown>,
+    /// At a gateway: its place among the strangers, until somebody is let in.
+    waiting: Mutex<Option<Place>>,
+    /// And among those that somebody was let in on, from then on.
+    place: OnceLock<OwnedSemaphorePermit>,
     /// At a gateway: the senders that this connection is counted for. A proxy's has many.
     places: Mutex<Vec<(Arc<Usage>, OwnedSemaphorePermit)>>,
 }
@@ -40,6 +45,8 @@ impl Peer {
             same_user: OnceLock::new(),
             admitted: AtomicBool::new(false),
             shown: OnceLock::new(),
+            waiting: Mutex::default(),
+            place: OnceLock::new(),
             places: Mutex::default(),
         }
     }
@@ -52,6 +59,21 @@ impl Peer {
     pub(super) fn set_shown(&self, shown: Shown) {
         // A connection has one handshake.
         let _ = self.shown.set(shown);
+    }
+
+    /// Waits at a gateway for somebody to be let in.
+    pub(super) fn wait(&self, place: Place) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    /// Somebody is let in at a gateway: this connection is no stranger's any more.
+    pub(super) fn enter(&self, gateway: &Gateway) -> Result<(), Failure> {
+        if self.place.get().is_none() {
+            // Of two requests at once, the second one's place is given back.
+            let _ = self.place.set(gateway.place()?);
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        Ok(())
     }
 
     /// Counts this connection for a sender, once.

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 
-use super::admit::Admitted;
+use super::admit::{Admitted, Token};
 use super::body::{self, ContentEncoding};
 use super::failure::Failure;
 use super::otlp::{self, Encoding, Signal};
@@ -69,7 +69,7 @@ pub(super) async fn answer(door: &Door, peer: &Peer, request: Request<Incoming>)
             Err(failure) => Err(failure),
         },
         (Ok(_), _, Some(Endpoint::Health)) => read_only(&parts).map(|()| text("ok\n")),
-        (Ok(_), _, _) => Err(not_found(&parts)),
+        (Ok(_), _, _) => Err(not_found(parts.uri.path())),
     };
     match answered {
         Ok(response) => response.map(Either::Left),
@@ -139,10 +139,17 @@ pub(super) fn text(body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     response
 }
 
-fn not_found(parts: &Parts) -> Failure {
-    let mut path = parts.uri.path().to_owned();
+fn not_found(path: &str) -> Failure {
+    let mut path = without_tokens(path);
     path.truncate(path.floor_char_boundary(PATH_BYTES_SHOWN));
     Failure::NotFound(path)
+}
+
+/// With `TOKEN` for each segment that may be one, wherever it stands: what is answered ends in logs.
+fn without_tokens(path: &str) -> String {
+    let segments = path.split('/');
+    let shown = segments.map(|it| if Token::parse(it).is_ok() { "TOKEN" } else { it });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Failure> {
@@ -212,5 +219,17 @@ mod tests {
         check("/v1", Some("v1"), None);
         check("/", Some(""), None);
         check("*", None, None);
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_named_without_its_token() {
+        let check = |path, shown| {
+            let Failure::NotFound(path) = not_found(path) else { panic!("{path} is not found") };
+            assert_eq!(path, shown);
+        };
+        check("/c75d79aa0011223344556677/v1/nothing", "/TOKEN/v1/nothing");
+        check("/c75d79aa0011223344556677//v1/metrics", "/TOKEN//v1/metrics");
+        check("//c75d79aa0011223344556677/v1/metrics", "//TOKEN/v1/metrics");
+        check("/telemetry/v1/metrics", "/telemetry/v1/metrics");
     }
 }

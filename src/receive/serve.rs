@@ -10,7 +10,8 @@
 //! loses the batch it was about to send, and Claude Code keeps one for as long as it runs. Strangers
 //! have a short time for their first request, and under pressure are not let wait at all.
 //!
-//! At a gateway the connection begins with a handshake, inside the same short time.
+//! At a gateway the connection begins with a handshake, inside the same short time, and strangers have
+//! places of their own: they never take those of senders, and are closed to make room for each other.
 //!
 //! Each accept loop stops before anything is drained. Whoever connects after that waits in the
 //! kernel's backlog for as long as somebody else (the holder) keeps the socket.
@@ -33,6 +34,7 @@ use tracing::{debug, error, warn};
 
 use super::Door;
 use super::gateway::handshake;
+use super::gateway::strangers::STRANGERS_MAX;
 use super::peer::{self, Peer};
 use super::route;
 
@@ -54,7 +56,8 @@ type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 pub async fn serve(listeners: Vec<TcpListener>, door: Arc<Door>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
-    let connections = Arc::new(Semaphore::new(door.limits.connections_max));
+    let strangers_max = door.admission.gateway().map_or(0, |_| STRANGERS_MAX);
+    let connections = Arc::new(Semaphore::new(door.limits.connections_max + strangers_max));
     for listener in listeners {
         let anywhere = door.admission.gateway().is_some();
         match listener.local_addr() {
@@ -119,10 +122,20 @@ impl Reception {
             }
             let door = Arc::clone(&self.door);
             let (stop, cut) = (self.stop.clone(), self.cut.clone());
+            let closed = match door.admission.gateway() {
+                None => CancellationToken::new(),
+                Some(gateway) => {
+                    let place = gateway.strangers().welcome(remote.ip());
+                    let closed = place.closed.clone();
+                    peer.wait(place);
+                    closed
+                }
+            };
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = connection(stream, peer, door, stop) => {}
                     () = cut.cancelled() => {}
+                    () = closed.cancelled() => debug!("{remote} made room for others"),
                 }
                 drop(permit);
             });

@@ -12,7 +12,9 @@ use super::origin::Origin;
 use super::privacy::{self, Outcome};
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
-use super::{ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, names, own, secrets, values};
+use super::{
+    ATTRIBUTES_MAX, Event, PrivacyLevel, RECORDS_MAX, Value, amounts, names, own, secrets, values,
+};
 
 /// Claude Code's prefix of bodies.
 const PREFIX: &str = "claude_code.";
@@ -42,6 +44,8 @@ impl Desk {
                     rejections.add(Reason::TooManyRecords, 1);
                 } else if record.time_unix_nano.max(record.observed_time_unix_nano) == 0 {
                     rejections.add(Reason::NoTime, 1);
+                } else if !amounts::event_fits(record) {
+                    rejections.add(Reason::BeyondLimit, 1);
                 } else {
                     events.push(self.event(record, origin, &added));
                 }

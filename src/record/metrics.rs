@@ -16,7 +16,7 @@ use super::privacy::Outcome;
 use super::recorder::Desk;
 use super::rejections::{Reason, Rejections};
 use super::values::label_text;
-use super::{ATTRIBUTES_MAX, Labels, Point, RECORDS_MAX, Temporality, names, own};
+use super::{ATTRIBUTES_MAX, Labels, Point, RECORDS_MAX, Temporality, amounts, names, own};
 
 /// Names of metrics are remembered for so many (name, unit).
 const NAMES_MAX: usize = 256;
@@ -93,7 +93,7 @@ impl Desk {
         for point in &sum.data_points {
             let room =
                 if points.len() < RECORDS_MAX { Ok(()) } else { Err(Reason::TooManyRecords) };
-            let value = match room.and_then(|()| value_of(point)) {
+            let value = match room.and_then(|()| value_of(point, &name)) {
                 Ok(value) => value,
                 Err(reason) => {
                     rejections.add(reason, 1);
@@ -196,7 +196,7 @@ fn proven(metric: &Metric) -> Result<(&Sum, Temporality), Reason> {
     }
 }
 
-fn value_of(point: &NumberDataPoint) -> Result<f64, Reason> {
+fn value_of(point: &NumberDataPoint, name: &str) -> Result<f64, Reason> {
     #[expect(clippy::cast_precision_loss, reason = "counters are doubles, as in Prometheus")]
     let value = match point.value.ok_or(Reason::NoValue)? {
         Number::AsDouble(number) => number,
@@ -207,6 +207,9 @@ fn value_of(point: &NumberDataPoint) -> Result<f64, Reason> {
     }
     if value < 0.0 {
         return Err(Reason::Negative);
+    }
+    if !amounts::fits(name, value) {
+        return Err(Reason::BeyondLimit);
     }
     if point.time_unix_nano == 0 {
         return Err(Reason::NoTime);

@@ -9,6 +9,7 @@
 //! Privacy is applied here, so what a level drops never reaches the store. Nothing here does I/O or
 //! reads a wall clock; git facts come from a function that is handed in.
 
+pub mod amounts;
 pub mod attributes;
 mod hash;
 pub mod launches;

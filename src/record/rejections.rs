@@ -15,12 +15,13 @@ pub enum Reason {
     NoValue,
     NotANumber,
     Negative,
+    BeyondLimit,
     NoTime,
     TooManyAttributes,
     TooManyRecords,
 }
 
-const REASONS: [(Reason, &str); 10] = [
+const REASONS: [(Reason, &str); 11] = [
     (Reason::Foreign, "not from Claude Code ([agent] accept = \"any\" takes them)"),
     (Reason::NotASum, "not a sum (a gauge, histogram or summary)"),
     (Reason::NotMonotonic, "not monotonic"),
@@ -28,6 +29,10 @@ const REASONS: [(Reason, &str); 10] = [
     (Reason::NoValue, "without a value"),
     (Reason::NotANumber, "not a finite number"),
     (Reason::Negative, "negative"),
+    (
+        Reason::BeyondLimit,
+        "beyond a limit (1000000 USD, 1000000000000 of anything else of Claude Code's)",
+    ),
     (Reason::NoTime, "without a time"),
     (Reason::TooManyAttributes, "with more than 128 attributes"),
     (Reason::TooManyRecords, "beyond the 65536th of a request"),
@@ -107,12 +112,14 @@ mod tests {
 
     #[test]
     fn the_limits_in_words_are_the_limits() {
-        let said = |reason: Reason, limit: usize| {
+        let said = |reason: Reason, limit: u64| {
             let (_, words) = REASONS[reason as usize];
             assert!(words.contains(&limit.to_string()), "{words}");
         };
-        said(Reason::TooManyAttributes, crate::record::ATTRIBUTES_MAX);
-        said(Reason::TooManyRecords, crate::record::RECORDS_MAX);
+        said(Reason::TooManyAttributes, crate::record::ATTRIBUTES_MAX as u64);
+        said(Reason::TooManyRecords, crate::record::RECORDS_MAX as u64);
+        said(Reason::BeyondLimit, crate::record::amounts::USD_MAX);
+        said(Reason::BeyondLimit, crate::record::amounts::COUNT_MAX);
     }
 
     #[test]

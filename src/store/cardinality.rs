@@ -8,7 +8,7 @@
 //! needs no memory of this.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rusqlite::Connection;
 
@@ -22,6 +22,9 @@ pub const LABEL_NAMES_MAX: usize = 256;
 
 /// Between a sender's name and a label in `tag_value`: neither can hold it.
 const OF_SENDER: char = '/';
+
+/// `service.name`, of points and of events.
+static JOB: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("job"));
 
 /// Which values of which label are in use.
 #[derive(Default)]
@@ -71,7 +74,12 @@ impl Cardinality {
             }
             Batch::Events(events) => {
                 for event in events {
+                    // A stream's label at Loki, as `job` is a series'.
+                    event.tags.push((JOB.clone(), event.service.clone()));
                     self.limit_labels(&mut event.tags);
+                    if let Some((_, service)) = event.tags.pop_if(|(label, _)| **label == **JOB) {
+                        event.service = service;
+                    }
                 }
             }
             Batch::Spans(_) => {}
@@ -167,13 +175,13 @@ impl Known {
 
 /// Labels that are no tags: there are few of them, and without them nothing can be told apart.
 fn is_own(label: &str) -> bool {
-    label == "job" || attributes::LABELS.iter().any(|(_, own)| *own == label)
+    label == &**JOB || attributes::LABELS.iter().any(|(_, own)| *own == label)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Point, Temporality};
+    use crate::record::{Event, Point, Temporality};
 
     fn limited(cardinality: &mut Cardinality, labels: &[(&str, &str)]) -> Labels {
         let point = Point {
@@ -202,6 +210,33 @@ mod tests {
         assert_eq!(&*last[0].1, OTHER);
         assert_eq!(cardinality.warnings().len(), 1);
         assert!(cardinality.warnings()[0].contains("`ticket`"), "{:?}", cardinality.warnings());
+    }
+
+    #[test]
+    fn services_of_events_are_limited_as_those_of_points() {
+        let mut cardinality = Cardinality::default();
+        let mut service = |service: String| {
+            let event = Event {
+                time_ns: 1,
+                name: "n".into(),
+                body: "b".into(),
+                service: service.into(),
+                tags: vec![("team".into(), "a".into())],
+                id: 0,
+                attributes: Vec::new(),
+            };
+            let mut batch = Batch::Events(vec![event]);
+            cardinality.limit(&mut batch);
+            let Batch::Events(mut events) = batch else { panic!("events went in") };
+            let event = events.remove(0);
+            assert_eq!(event.tags, [("team".into(), "a".into())]);
+            event.service.to_string()
+        };
+        for number in 0..LABEL_VALUES_MAX {
+            assert_eq!(service(format!("claude-code-{number}")), format!("claude-code-{number}"));
+        }
+        assert_eq!(service("one more".into()), OTHER);
+        assert_eq!(service("claude-code-7".into()), "claude-code-7");
     }
 
     #[test]

@@ -5,11 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ccotel::receive::gateway::LIMITS;
+use ccotel::receive::gateway::strangers::STRANGERS_MAX;
 use ccotel::receive::gateway::usage::CONNECTIONS_MAX;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::client::{Answer, Auth, Client, Spec};
+use super::client::{Answer, Auth, Client, Spec, run};
 use super::gateway::{Gateway, token_of};
 use super::work::{STEP_USD, Work};
 use crate::Case;
@@ -25,6 +30,7 @@ pub fn cases() -> Vec<Case> {
     vec![
         Case::new("a_sender_that_floods_does_not_starve_the_others", &[], flood),
         Case::new("a_senders_connections_are_its_own_limit", &[], connections),
+        Case::new("strangers_lock_nobody_out", &[], strangers),
     ]
 }
 
@@ -111,8 +117,7 @@ async fn send_steps(client: Client) -> Result<Duration> {
 }
 
 fn connections() -> Result<()> {
-    let descriptors = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: descriptors.maximum, ..descriptors })?;
+    raise_descriptors()?;
     let gateway = Gateway::start(&["greedy", "modest"], "")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -134,4 +139,36 @@ fn connections() -> Result<()> {
         ensure!(status["connections"] == CONNECTIONS_MAX && status["refused"] == 0, "{status}");
         Ok(())
     })
+}
+
+/// More than the gateway has places for; none of them says a word.
+fn strangers() -> Result<()> {
+    const STRANGERS: usize = LIMITS.connections_max + 2 * STRANGERS_MAX;
+    raise_descriptors()?;
+    let gateway = Gateway::start(&["ci-shop"], "")?;
+    run(async {
+        let work = Work::new();
+        let open = spec(&gateway, "ci-shop", 1).client()?;
+        ensure!(open.send(&work.metrics(1)).await == Answer::Success);
+        let mut idle = Vec::with_capacity(STRANGERS);
+        for number in 0..STRANGERS {
+            let stranger = TcpStream::connect(gateway.address).await;
+            idle.push(stranger.with_context(|| format!("stranger {number}"))?);
+        }
+        let begun = Instant::now();
+        let answer = spec(&gateway, "ci-shop", 2).client()?.send(&work.metrics(2)).await;
+        ensure!(answer == Answer::Success, "{answer:?}");
+        ensure!(open.send(&work.metrics(3)).await == Answer::Success, "who is in stays");
+        let waited = begun.elapsed();
+        ensure!(waited < LIMITS.first_request_timeout / 2, "{waited:?}");
+        // The oldest made room: nothing more comes from there.
+        let ended = timeout(EXPORT_TIMEOUT, idle[0].read(&mut [0])).await.context("it is open")?;
+        ensure!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+        Ok(())
+    })
+}
+
+fn raise_descriptors() -> Result<()> {
+    let descriptors = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: descriptors.maximum, ..descriptors })?)
 }

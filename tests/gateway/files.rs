@@ -38,6 +38,7 @@ fn renewed() -> Result<()> {
         poll::until("it is said", DEADLINE, || {
             let warnings = gateway.status()?["warnings"].to_string();
             ensure!(warnings.contains("the certificate of before stays in use"), "{warnings}");
+            ensure!(warnings.contains("the key does not belong to the certificate"), "{warnings}");
             Ok(())
         })?;
         ensure!(before.client()?.send(&work.metrics(2)).await == Answer::Success);
@@ -124,7 +125,10 @@ fn by_hand() -> Result<()> {
     let token = token.unwrap_or_default().to_owned();
     ensure!(token.len() == 32, "{lines}");
     let kept = fs::read_to_string(gateway.sandbox.config_dir().join("tokens/ci-shop"))?;
-    ensure!(kept.starts_with("blake3:") && !kept.contains(&token), "a hash is kept: {kept}");
+    ensure!(
+        kept.starts_with("# added 20") && kept.contains("\nblake3:") && !kept.contains(&token),
+        "a hash is kept: {kept}"
+    );
     ensure!(gateway.sandbox.run(&add).is_err(), "it has one already");
     let second = gateway.sandbox.json(&[&add[..], &["--also", "--json"]].concat())?;
     ensure!(second["environment"]["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf", "{second}");
@@ -138,6 +142,13 @@ fn by_hand() -> Result<()> {
         ensure!(answers(&token)? == Answer::Success && answers(&second)? == Answer::Success);
         Ok(())
     })?;
+    gateway.sandbox.run(&["gateway", "token", "revoke", "ci-shop", "--older"])?;
+    poll::until("only the newest lets in", DEADLINE, || {
+        let answer = answers(&token)?;
+        ensure!(matches!(answer, Answer::Refused(401, _)), "{answer:?}");
+        Ok(())
+    })?;
+    ensure!(answers(&second)? == Answer::Success, "the one that was just given out stays");
     let third = gateway.sandbox.json(&[&add[..], &["--replace", "--json"]].concat())?;
     poll::until("only the third lets in", DEADLINE, || {
         let third = third["token"].as_str().unwrap_or_default();

@@ -24,6 +24,11 @@ pub fn of_trouble(trouble: &Trouble, counts: &Counts, at_gateway: bool) -> Warni
             let remedy = "if this was one of your sessions, start it again with `ccotel claude`";
             (counts.denied, remedy)
         }
+        Kind::Malformed if at_gateway => {
+            let remedy = "if that sender runs Claude Code, update the ccotel of this gateway; other \
+                          programs belong elsewhere";
+            (counts.malformed, remedy)
+        }
         Kind::Malformed => {
             let remedy = "if this was Claude Code, update ccotel; other programs belong elsewhere";
             (counts.malformed, remedy)

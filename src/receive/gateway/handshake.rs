@@ -32,7 +32,7 @@ pub(in crate::receive) async fn shake(
         Ok(stream) => stream,
         Err(error) => {
             if let Some(failure) = failure(&error) {
-                counters.failed(&failure);
+                counters.failed(&failure, None);
             } else {
                 debug!("a handshake ended early: {error}");
             }

@@ -13,13 +13,15 @@
 //!   open connection too. A certificate is looked at again when the authority's file changes and once a
 //!   minute: it may have expired meanwhile.
 //! - A list that is gone lets nobody in. One that cannot be read for another reason stays as it was.
-//! - Each sender has limits of its own ([`usage`]), so none can crowd out the others.
+//! - Each sender has limits of its own ([`usage`]), so none can crowd out the others; nor can those who
+//!   were not let in, who have places of their own ([`strangers`]).
 //!
 //! The files' formats are in [`tokens`] and [`tls`].
 
 pub(super) mod admit;
 pub(super) mod handshake;
 pub mod senders;
+pub mod strangers;
 pub mod subject;
 pub mod tls;
 pub mod tokens;
@@ -33,12 +35,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::senders::Senders;
+use self::strangers::Strangers;
 use self::tls::{Shown, Tls};
 use self::tokens::Tokens;
 use self::usage::{Usage, UsageFacts, Usages};
 use super::admit::Token;
+use super::failure::Failure;
 use super::{Limits, peer};
 use crate::config::gateway::GatewayConfig;
 use crate::paths::Paths;
@@ -70,6 +75,9 @@ pub struct Gateway {
     files: Mutex<Files>,
     state: Mutex<State>,
     usages: Usages,
+    strangers: Arc<Strangers>,
+    /// Places of connections that somebody was let in on.
+    connections: Arc<Semaphore>,
 }
 
 /// Where to look again.
@@ -126,7 +134,13 @@ impl Gateway {
         problems.extend(senders.problems.iter().cloned());
         let senders = Arc::new(senders);
         let state = State { senders, tls, metrics_token, problems };
-        Ok(Self { files: Mutex::new(files), state: Mutex::new(state), usages })
+        Ok(Self {
+            files: Mutex::new(files),
+            state: Mutex::new(state),
+            usages,
+            strangers: Arc::default(),
+            connections: Arc::new(Semaphore::new(LIMITS.connections_max)),
+        })
     }
 
     /// A changed configuration. Where it listens only a restart changes.
@@ -202,6 +216,16 @@ impl Gateway {
         problems.extend(tokens.problems.iter().cloned());
         problems.extend(senders.problems.iter().cloned());
         Arc::new(senders)
+    }
+
+    pub(super) fn strangers(&self) -> &Arc<Strangers> {
+        &self.strangers
+    }
+
+    /// A place for a connection on which somebody is let in, until it ends.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        let place = Arc::clone(&self.connections).try_acquire_owned();
+        place.map_err(|_| Failure::Full(LIMITS.connections_max))
     }
 
     pub fn by_token(&self, token: &str) -> Option<Arc<Sender>> {

@@ -71,8 +71,13 @@ impl Tls {
             Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients)),
             None => builder.with_no_client_auth(),
         };
-        let mut server =
-            builder.with_single_cert(chain, key).map_err(|why| wrong(&files.cert, &why))?;
+        let mut server = builder.with_single_cert(chain, key).map_err(|why| match why {
+            rustls::Error::InconsistentKeys(_) => {
+                let cert = files.cert.display();
+                wrong(&files.key, &format!("the key does not belong to the certificate in {cert}"))
+            }
+            why => wrong(&files.cert, &why),
+        })?;
         server.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Self { server: Arc::new(server), clients, generation, hash: hasher.finalize() })
     }

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::civil::Date;
+
 use crate::agent::files::words;
 use crate::config::destination::read::name_rule;
 use crate::config::limits::SENDERS_MAX;
@@ -106,9 +108,19 @@ fn token(line: &str) -> Result<Token, String> {
     }
 }
 
-/// A line for a sender's file that tells nobody the token.
-pub fn hash_line(token: &str) -> String {
-    format!("{HASH_PREFIX}{}\n", blake3::hash(token.as_bytes()).to_hex())
+/// Lines for the end of a sender's file: since when, and what tells nobody the token.
+pub fn entry(token: &str, added: Date) -> String {
+    format!("# added {added}\n{HASH_PREFIX}{}\n", blake3::hash(token.as_bytes()).to_hex())
+}
+
+/// The last token of a sender's file, which is the newest, with the remarks above it; `None` where
+/// there is no older one.
+pub fn newest(text: &str) -> Option<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_token = |line: &&str| !line.starts_with('#');
+    let last = lines.iter().rposition(is_token)?;
+    let older = lines[..last].iter().rposition(is_token)?;
+    Some(lines[older + 1..=last].iter().flat_map(|line| [*line, "\n"]).collect())
 }
 
 #[cfg(test)]
@@ -123,8 +135,8 @@ mod tests {
         write(
             "ci-docs",
             &format!(
-                "# of May\n{}\n0123456789abcdef-old\n",
-                hash_line("a-new-token-of-docs").trim()
+                "{}0123456789abcdef-old\n",
+                entry("a-new-token-of-docs", jiff::civil::date(2026, 5, 1))
             ),
         );
         write("Upper", "0123456789abcdef-upper");
@@ -138,5 +150,16 @@ mod tests {
         assert!(docs[0].matches("a-new-token-of-docs") && docs[1].matches("0123456789abcdef-old"));
         assert_eq!(tokens.problems.len(), 4, "{:?}", tokens.problems);
         assert!(read(&root.path().join("none")).unwrap_err().is_gone());
+    }
+
+    #[test]
+    fn the_newest_token_is_the_last_one() {
+        assert_eq!(
+            newest("# of May\nold\n\n# added 2026-05-01\nnew\n# end\n").as_deref(),
+            Some("# added 2026-05-01\nnew\n")
+        );
+        assert_eq!(newest("oldest\nold\nnew").as_deref(), Some("new\n"));
+        assert_eq!(newest("# added 2026-05-01\nonly\n"), None);
+        assert_eq!(newest("# nothing\n"), None);
     }
 }

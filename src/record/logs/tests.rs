@@ -213,3 +213,17 @@ fn attributes_beyond_the_limit_are_counted() {
     let last = event.attributes.last().map(|(key, value)| (&**key, value.clone()));
     assert_eq!(last, Some(("dropped_attributes_count", Value::Int(3))));
 }
+
+#[test]
+fn an_event_that_says_more_than_can_be_true_is_rejected() {
+    let rejected = |key, value| {
+        let record = log("claude_code.api_request", &[(key, value)]);
+        recorder(PrivacyLevel::Standard).logs(request(&[], record)).rejected
+    };
+    assert_eq!(rejected("cost_usd", "1e300"), 1);
+    assert_eq!(rejected("cost_usd", "-1e300"), 1);
+    assert_eq!(rejected("cost_usd_micros", "1e13"), 1);
+    assert_eq!(rejected("input_tokens", "9000000000000000000"), 1);
+    assert_eq!(rejected("cost_usd", "123.45"), 0);
+    assert_eq!(rejected("duration_ms", "9000000000000000000"), 0);
+}

@@ -94,6 +94,7 @@ fn what_is_no_growing_sum_is_rejected_with_its_reason() {
     check(Data::Sum(sum(point(f64::NAN, &[]))), "not a finite number");
     check(Data::Sum(sum(point(f64::INFINITY, &[]))), "not a finite number");
     check(Data::Sum(sum(point(-1.0, &[]))), "negative");
+    check(Data::Sum(sum(point(1e300, &[]))), "beyond a limit");
 }
 
 #[test]
