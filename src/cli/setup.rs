@@ -7,8 +7,9 @@ mod steps;
 use std::io::IsTerminal as _;
 
 use anyhow::Context;
+use clap::ValueEnum as _;
 
-use super::{say, say_wrapped};
+use super::{connect, say, say_wrapped};
 use crate::config;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -113,16 +114,30 @@ fn concluded(asking: Asking, args: &Args, made: usize, shown: usize, failures: &
     match (asking, shown) {
         (_, 0) => say("Everything is set up already."),
         (Asking::Never, shown) => {
+            let due = match shown {
+                1 => "1 change is due".to_owned(),
+                shown => format!("{shown} changes are due"),
+            };
             say_wrapped(&format!(
-                "Nothing was changed. {shown} changes are due; `ccotel setup` asks for each on a \
+                "Nothing was changed. {due}; `ccotel setup` asks for each on a \
                  terminal, `ccotel setup --yes` makes them."
             ));
             return if args.dry_run { Exit::Done } else { Exit::Failed };
         }
-        _ => say_wrapped(&format!(
-            "{made} of {shown} changes made; `ccotel uninstall` undoes them. Open a new terminal, type \
-             `claude`, and see `ccotel report --since today`."
-        )),
+        _ => {
+            let (changes, them) = match (made, shown) {
+                (1, 1) => ("1 change".to_owned(), "it"),
+                (made, shown) if made == shown => (format!("{made} changes"), "them"),
+                (made, shown) => (format!("{made} of {shown} changes"), "them"),
+            };
+            // Without the hook, what is typed as `claude` is not counted.
+            let claude =
+                if parts::is_on(args, Part::Shell, true) { "claude" } else { "ccotel claude" };
+            say_wrapped(&format!(
+                "{changes} made; `ccotel uninstall` undoes {them}. Open a new terminal, type `{claude}`, \
+                 and see `ccotel report --since today`."
+            ));
+        }
     }
     if failures.is_empty() { Exit::Done } else { Exit::Failed }
 }
@@ -148,5 +163,15 @@ fn destination(text: &str) -> Result<(String, String), String> {
     let (kind, url) = text.split_once('=').ok_or_else(|| {
         format!("`{text}` is no destination: TYPE=URL, as in prometheus=http://localhost:9090")
     })?;
+    if connect::Kind::from_str(kind, false).is_err() {
+        let kinds: Vec<_> = connect::Kind::value_variants()
+            .iter()
+            .filter_map(|it| Some(it.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        return Err(format!("`{kind}` is none of the types {}", kinds.join(", ")));
+    }
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(format!("{url} is not an address: it begins with http:// or https://"));
+    }
     Ok((kind.to_owned(), url.to_owned()))
 }

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::jsonc::{self, JsoncError, Key};
-use super::shell::Shell;
+use super::jsonc::Key;
 
 pub const BACKGROUND_KEY: &str = "processWrapper";
 
@@ -74,66 +73,4 @@ pub fn managed_settings(agent: SocketAddr) -> Value {
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
         .collect();
     serde_json::json!({ "env": env })
-}
-
-pub const STATUS_LINE_LIMITS: &str = "shows cost, budget, context and limits below Claude Code's input; a status line that a project \
-     sets wins over it";
-
-/// What `statusLine` is now, and the keys that make it ours.
-#[derive(Debug, PartialEq, Eq)]
-pub enum StatusLine {
-    None(Vec<Key>),
-    /// Theirs, which ours runs.
-    Theirs(Vec<Key>),
-    Ours,
-    /// Nothing that a command could be added to.
-    Strange,
-}
-
-/// Of the text of a settings file, with what an earlier setup set there.
-pub fn status_line(text: &str, earlier: &[Key], program: &Path) -> Result<StatusLine, JsoncError> {
-    let at = |name: &str| vec!["statusLine".to_owned(), name.to_owned()];
-    if jsonc::get(text, &["statusLine".to_owned()])?.is_none() {
-        let command = Key::new(&["statusLine", "command"], own_status_line(program, None));
-        return Ok(StatusLine::None(vec![Key::new(&["statusLine", "type"], "command"), command]));
-    }
-    let kind = match jsonc::get(text, &at("type")) {
-        Err(JsoncError::NotAnObjectWithin(_)) => return Ok(StatusLine::Strange),
-        kind => kind?,
-    };
-    let found = jsonc::get(text, &at("command"))?;
-    let command: Option<String> = found.as_deref().and_then(|it| serde_json::from_str(it).ok());
-    let (Some(found), Some(command)) = (found, command) else { return Ok(StatusLine::Strange) };
-    if kind.is_some_and(|kind| kind != jsonc::string("command")) {
-        return Ok(StatusLine::Strange);
-    }
-    let known = earlier.iter().find(|key| key.path == at("command") && key.value == command);
-    let theirs = match known {
-        Some(known) => known.instead_of.clone(),
-        None if is_own_status_line(&command) => return Ok(StatusLine::Ours),
-        None => Some(found),
-    };
-    let chained = theirs.as_deref().and_then(|it| serde_json::from_str::<String>(it).ok());
-    let value = own_status_line(program, chained.as_deref());
-    if value == command {
-        return Ok(StatusLine::Ours);
-    }
-    let key = Key { instead_of: theirs, ..Key::new(&["statusLine", "command"], value) };
-    // Made for us, and made again: with its type.
-    let ours: Vec<Key> = earlier.iter().filter(|key| key.path == at("type")).cloned().collect();
-    Ok(StatusLine::Theirs(ours.into_iter().chain([key]).collect()))
-}
-
-/// Claude Code has a shell run it.
-fn own_status_line(program: &Path, chained: Option<&str>) -> String {
-    let program = Shell::Bash.quote_path(program);
-    match chained {
-        Some(theirs) => format!("{program} statusline --chain {}", Shell::Bash.quote(theirs)),
-        None => format!("{program} statusline"),
-    }
-}
-
-/// One that somebody has put there by hand.
-fn is_own_status_line(command: &str) -> bool {
-    command.contains("ccotel") && command.contains(" statusline")
 }

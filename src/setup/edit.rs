@@ -8,6 +8,7 @@ use super::block;
 use super::files::{self, SetupError};
 use super::journal::{FileEntry, Journal};
 use super::jsonc::{self, Key};
+use super::status_line;
 use crate::config::edit::ConfigFile;
 
 /// What a file shall have.
@@ -147,15 +148,41 @@ impl Edit {
         }
     }
 
+    /// What is still ours in a text that it was taken out of.
+    pub fn remains(&self, text: &str) -> Option<String> {
+        match self {
+            Self::Block { inserted } => match &block::remains(text, inserted)[..] {
+                [] => None,
+                [line] => Some(format!("line {line}")),
+                lines => {
+                    let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+                    Some(format!("lines {}", lines.join(", ")))
+                }
+            },
+            Self::Keys { keys, .. } => status_line::remains(text, keys),
+            _ => None,
+        }
+    }
+
+    /// Lines of somebody else's that taking out took with it.
+    pub fn lost(&self, before: &str, after: &str) -> Vec<String> {
+        match self {
+            Self::Block { inserted } => block::lost(before, after, inserted),
+            _ => Vec::new(),
+        }
+    }
+
     /// The text without what this edit put in.
     pub fn take_out(&self, path: &Path, text: &str) -> Result<String, SetupError> {
         match self {
             Self::Block { inserted } => Ok(block::take_out(text, inserted)),
-            Self::Keys { keys, created } => jsonc::take_out(text, keys, created).map_err(|error| {
-                let names: Vec<_> = keys.iter().map(Key::name).collect();
-                let why = format!("{error}; take out {} by hand", names.join(", "));
-                SetupError::unsuitable(path, why)
-            }),
+            Self::Keys { keys, created } => status_line::take_out_edited(text, keys)
+                .and_then(|text| jsonc::take_out(&text, keys, created))
+                .map_err(|error| {
+                    let names: Vec<_> = keys.iter().map(Key::name).collect();
+                    let why = format!("{error}; take out {} by hand", names.join(", "));
+                    SetupError::unsuitable(path, why)
+                }),
             Self::Destinations { names } => {
                 let mut file = ConfigFile::of_text(path, text)
                     .map_err(|error| SetupError::unsuitable(path, error.to_string()))?;

@@ -19,6 +19,8 @@ pub enum SetupError {
     File(#[from] FileError),
     #[error("{} is left as it is: {why}", path.display())]
     Unsuitable { path: PathBuf, why: String },
+    #[error("{} still has something of ours, which somebody has changed: take out {what} by hand", path.display())]
+    Remains { path: PathBuf, what: String },
 }
 
 impl SetupError {

@@ -4,7 +4,7 @@
 //! only those that still have our value are taken out.
 
 use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode};
 use serde::{Deserialize, Serialize};
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -59,10 +59,12 @@ pub fn get(text: &str, path: &[String]) -> Result<Option<String>, JsoncError> {
     for name in containers {
         match object.object_value(name) {
             Some(inner) => object = inner,
-            None if object.get(name).is_some() => {
-                return Err(JsoncError::NotAnObjectWithin(name.clone()));
-            }
-            None => return Ok(None),
+            None => match object.get(name) {
+                Some(property) if !is_null(&property) => {
+                    return Err(JsoncError::NotAnObjectWithin(name.clone()));
+                }
+                _ => return Ok(None),
+            },
         }
     }
     Ok(object.get(last).and_then(|property| property.value()).map(|value| value.to_string()))
@@ -84,6 +86,9 @@ pub fn set(text: &str, keys: &[Key]) -> Result<Set, JsoncError> {
         let Some(mut object) = root.object_value() else { return Err(JsoncError::NotAnObject) };
         let Some((last, containers)) = key.path.split_last() else { continue };
         for name in containers {
+            if let Some(property) = object.get(name).filter(is_null) {
+                property.remove();
+            }
             if object.get(name).is_none() {
                 done.created.push(name.clone());
             }
@@ -137,6 +142,20 @@ pub fn take_out(text: &str, keys: &[Key], created: &[String]) -> Result<String, 
         }
     }
     Ok(format!("{mark}{root}"))
+}
+
+/// Takes out a key at the top, whatever it is.
+pub fn remove(text: &str, name: &str) -> Result<String, JsoncError> {
+    let (mark, root) = parse(text)?;
+    if let Some(property) = top(&root)?.and_then(|object| object.get(name)) {
+        property.remove();
+    }
+    Ok(format!("{mark}{root}"))
+}
+
+/// As good as absent.
+fn is_null(property: &CstObjectProp) -> bool {
+    property.value().is_some_and(|value| value.to_string() == "null")
 }
 
 /// Without properties, and without a comment of somebody's.

@@ -23,4 +23,5 @@ pub mod links;
 pub mod preview;
 pub mod program;
 pub mod shell;
+pub mod status_line;
 pub mod undo;

@@ -14,6 +14,8 @@ pub enum Undone {
     Restored,
     /// Others have changed it since: only our part is gone.
     TakenOut,
+    /// And what somebody wrote into our lines.
+    TakenOutWith(Vec<String>),
     /// Setup had made it.
     Removed,
     /// There was nothing of ours in it any more.
@@ -21,12 +23,20 @@ pub enum Undone {
 }
 
 impl Undone {
-    pub fn words(&self) -> &'static str {
+    pub fn words(&self) -> String {
         match self {
-            Self::Restored => "as it was before",
-            Self::TakenOut => "our part is taken out, later changes are kept",
-            Self::Removed => "removed",
-            Self::Nothing => "had nothing of ours any more",
+            Self::Restored => "as it was before".to_owned(),
+            Self::TakenOut => "our part is taken out, later changes are kept".to_owned(),
+            Self::TakenOutWith(lines) => format!(
+                "our part is taken out, and with it what was written into our lines: {}",
+                lines
+                    .iter()
+                    .map(|line| format!("`{}`", line.trim()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            Self::Removed => "removed".to_owned(),
+            Self::Nothing => "had nothing of ours any more".to_owned(),
         }
     }
 }
@@ -67,15 +77,21 @@ pub fn file(entry: &FileEntry) -> Result<Undone, SetupError> {
     let path = &entry.path;
     let Some(current) = files::read(path)? else { return Ok(Undone::Nothing) };
     let edited = entry.is_edited(&current);
-    match entry.without(Some(&current))? {
-        None => {
-            std::fs::remove_file(path).map_err(at("remove", path))?;
-            Ok(Undone::Removed)
-        }
-        Some(text) if text == current => Ok(Undone::Nothing),
-        Some(text) => {
-            files::write(path, &text, 0o644)?;
-            Ok(if edited { Undone::TakenOut } else { Undone::Restored })
-        }
+    let Some(text) = entry.without(Some(&current))? else {
+        std::fs::remove_file(path).map_err(at("remove", path))?;
+        return Ok(Undone::Removed);
+    };
+    if text != current {
+        files::write(path, &text, 0o644)?;
     }
+    if let Some(what) = edited.then(|| entry.edit.remains(&text)).flatten() {
+        return Err(SetupError::Remains { path: path.clone(), what });
+    }
+    let lost = entry.edit.lost(&current, &text);
+    Ok(match edited {
+        _ if text == current => Undone::Nothing,
+        true if !lost.is_empty() => Undone::TakenOutWith(lost),
+        true => Undone::TakenOut,
+        false => Undone::Restored,
+    })
 }

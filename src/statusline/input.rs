@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::Value;
 
-use super::limits::{Limit, Limits, WINDOWS};
+use super::limits::{Limit, Limits, WINDOWS, is_sane_cost, is_sane_percent};
 
 /// Claude Code writes a few kilobytes; what comes after these is not read.
 pub const INPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -69,9 +69,10 @@ impl Input {
         };
         Self {
             directory: directory.filter(|it| it.is_absolute()),
-            cost_usd: number("/cost/total_cost_usd").filter(|usd| *usd >= 0.0),
+            cost_usd: number("/cost/total_cost_usd").filter(|usd| is_sane_cost(*usd)),
             context_percent: number("/context_window/used_percentage")
-                .or_else(|| context(document)),
+                .or_else(|| context(document))
+                .filter(|percent| is_sane_percent(*percent)),
             limits: Limits(WINDOWS.into_iter().filter_map(limit).collect()),
         }
     }

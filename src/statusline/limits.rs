@@ -16,9 +16,21 @@ const KEPT_SECONDS: i64 = 15 * 60;
 const AHEAD_SECONDS_MAX: i64 = 8 * 24 * 3600;
 /// Percent; more than all of it does happen.
 const USED_PERCENT_MAX: f64 = 1000.0;
+/// Of one session.
+const COST_USD_MAX: f64 = 1e6;
 
 /// The windows that are known of. A name from elsewhere would become a label's value.
 pub const WINDOWS: [&str; 2] = ["five_hour", "seven_day"];
+
+/// Whether a share can be so; a number that is none is not.
+pub fn is_sane_percent(percent: f64) -> bool {
+    (0.0..=USED_PERCENT_MAX).contains(&percent)
+}
+
+/// Whether a session can have cost this.
+pub fn is_sane_cost(usd: f64) -> bool {
+    (0.0..=COST_USD_MAX).contains(&usd)
+}
 
 /// A window, for people.
 pub fn words(window: &str) -> &str {
@@ -47,13 +59,10 @@ pub struct Limits(pub BTreeMap<String, Limit>);
 pub struct Heard(BTreeMap<&'static str, (Limit, i64)>);
 
 impl Limit {
-    /// Whether it can be so.
-    fn is_sane(&self, now: i64) -> bool {
-        let used = self.used_percent;
-        let is_ahead = |at: i64| (now..now + AHEAD_SECONDS_MAX).contains(&at);
-        used.is_finite()
-            && (0.0..=USED_PERCENT_MAX).contains(&used)
-            && self.resets_at.is_none_or(is_ahead)
+    /// Whether it can be so, and holds: what a window that has ended used says nothing of the next.
+    pub fn is_sane(&self, now: i64) -> bool {
+        let is_ahead = |at: i64| at > now && at < now + AHEAD_SECONDS_MAX;
+        is_sane_percent(self.used_percent) && self.resets_at.is_none_or(is_ahead)
     }
 
     fn is_same_window(&self, other: &Self) -> bool {

@@ -49,18 +49,12 @@ pub fn line(input: &Input, facts: &Facts, now: Timestamp, colour: bool) -> Strin
         parts.push(format!("{} {used}", paint("context".to_owned(), DIM)));
     }
     for (window, name) in [("five_hour", "5h"), ("seven_day", "7d")] {
-        let Some(limit) = input.limits.0.get(window).filter(|limit| holds(limit, now)) else {
-            continue;
-        };
+        let limit = input.limits.0.get(window).filter(|limit| limit.is_sane(now.as_second()));
+        let Some(limit) = limit else { continue };
         let used = paint(format!("{}%", limit.used_percent.floor()), level(limit.used_percent));
         parts.push(format!("{} {used}{}", paint(name.to_owned(), DIM), rest(limit, now)));
     }
     if parts.is_empty() { "ccotel".to_owned() } else { parts.join(&paint(" · ".to_owned(), DIM)) }
-}
-
-/// What a window that has ended used says nothing of the next one.
-fn holds(limit: &Limit, now: Timestamp) -> bool {
-    limit.used_percent.is_finite() && limit.resets_at.is_none_or(|at| at > now.as_second())
 }
 
 fn level(percent: f64) -> &'static str {

@@ -18,6 +18,8 @@ pub fn cases() -> Vec<Case> {
         case("a_status_line_is_set_where_there_is_none", where_there_is_none),
         case("a_status_line_of_theirs_is_chained_and_comes_back", theirs_is_chained),
         case("a_status_line_that_was_edited_since_stays", edited_since),
+        case("a_status_line_of_ours_that_was_edited_comes_out", edited_and_undone),
+        case("without_the_binary_their_status_line_is_shown", without_the_binary),
         case("a_status_line_that_is_strange_is_left", strange),
     ]
 }
@@ -35,12 +37,10 @@ fn command(home: &Home) -> Result<String> {
 
 /// What Claude Code would show.
 fn shown(home: &Home) -> Result<String> {
+    let input = "echo '{\"cost\":{\"total_cost_usd\":0.5}}' | sh -c \"$COMMAND\"";
     let mut shell = home.command("sh");
-    shell.args([
-        "-c",
-        &format!("echo '{{\"cost\":{{\"total_cost_usd\":0.5}}}}' | {}", command(home)?),
-    ]);
-    let output = shell.env("NO_COLOR", "1").output()?;
+    shell.args(["-c", input]).env("COMMAND", command(home)?).env("NO_COLOR", "1");
+    let output = shell.output()?;
     ensure!(output.status.success(), "{output:?}");
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -59,7 +59,12 @@ fn not_without_a_word() -> Result<()> {
 
 fn where_there_is_none() -> Result<()> {
     let home = Home::new()?;
+    // Nothing is none, too.
+    home.write(CLAUDE, "{\n  \"statusLine\": null\n}\n")?;
+    home.run(WITH)?;
+    assert_eq!(shown(&home)?, "$0.50 session\n");
     home.write(CLAUDE, "{\n  \"model\": \"opus\"\n}\n")?;
+    home.run(&["uninstall", "--purge", "--yes"])?;
     let before = home.snapshot()?;
     home.run(WITH)?;
     assert_eq!(shown(&home)?, "$0.50 session\n");
@@ -110,9 +115,51 @@ fn edited_since() -> Result<()> {
     Ok(())
 }
 
+/// Whatever they made of the command: what they see behind ours is what they keep.
+fn edited_and_undone() -> Result<()> {
+    const MINE: &str =
+        "{\n  \"statusLine\": {\"type\": \"command\", \"command\": \"echo mine\"}\n}\n";
+    for (from, to, left) in [
+        ("--chain 'echo mine'", "--chain 'echo other'", "echo other"),
+        ("--chain 'echo mine'", "--chain=echo", "echo"),
+        ("statusline", "statusline --no-color", "echo mine"),
+        (" --chain 'echo mine'; echo mine", "", ""),
+    ] {
+        let home = Home::new()?;
+        home.write(CLAUDE, MINE)?;
+        home.run(WITH)?;
+        let edited = command(&home)?.replace(from, to);
+        ensure!(edited != command(&home)?, "{from} is in {edited}");
+        let (ours, edited) =
+            (serde_json::to_string(&command(&home)?)?, serde_json::to_string(&edited)?);
+        home.write(CLAUDE, &home.read(CLAUDE)?.replace(&ours, &edited))?;
+        home.run(&["uninstall", "--purge", "--yes"])?;
+        assert_eq!(command(&home)?, left, "{edited}");
+        ensure!(!home.read(CLAUDE)?.contains("ccotel"), "{}", home.read(CLAUDE)?);
+    }
+    Ok(())
+}
+
+/// The package was removed, and setup was not undone.
+fn without_the_binary() -> Result<()> {
+    let home = Home::new()?;
+    home.write(
+        CLAUDE,
+        "{\n  \"statusLine\": {\"type\": \"command\", \"command\": \"echo \\\"it's\\\"; cat\"}\n}\n",
+    )?;
+    home.run(WITH)?;
+    let input = "{\"cost\":{\"total_cost_usd\":0.5}}\n";
+    assert_eq!(shown(&home)?, format!("it's\n{input}$0.50 session\n"));
+    let (there, gone) = (home.ccotel(), home.path("the bin/gone"));
+    std::fs::rename(&there, &gone)?;
+    let said = shown(&home);
+    std::fs::rename(&gone, &there)?;
+    assert_eq!(said?, format!("it's\n{input}"));
+    Ok(())
+}
+
 fn strange() -> Result<()> {
     for status_line in [
-        "null",
         "\"a string\"",
         "{}",
         "{\"type\": \"other\", \"command\": \"x\"}",

@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Case> {
         case("managed_settings_are_valid_and_name_no_secret", managed_settings),
         case("an_existing_feed_is_kept_and_undone", an_existing_feed_is_kept_and_undone),
         case("setup_asks_on_a_terminal", setup_asks_on_a_terminal),
+        case("a_block_that_was_damaged_comes_out_or_is_named", a_damaged_block),
         case("uninstall_without_setup_says_so", uninstall_without_setup),
         case("an_interrupted_setup_is_undone", an_interrupted_setup_is_undone),
     ]
@@ -312,6 +313,43 @@ fn setup_asks_on_a_terminal() -> Result<()> {
     ensure!(
         home.read(".bashrc")?.contains(" init bash") && home.read(CURSOR)?.contains("ccotel-wrap")
     );
+    Ok(())
+}
+
+fn a_damaged_block() -> Result<()> {
+    let begin = "# >>> ccotel >>> (written by `ccotel setup`; `ccotel uninstall` takes it out)\n";
+    for (from, to) in [
+        (begin, ""),
+        (begin, "# >>> ccotel\n"),
+        ("# <<< ccotel <<<\n", ""),
+        ("fi\n# <<<", "fi\nexport INSIDE=1\n# <<<"),
+        ("# <<< ccotel <<<\n", "# <<< ccotel <<<\nTWICE"),
+    ] {
+        let home = Home::new()?;
+        home.write(".bashrc", "export A=1\n")?;
+        home.run(&["setup", "--yes", "--without", "service"])?;
+        let text = home.read(".bashrc")?;
+        let block = text.strip_prefix("export A=1\n").unwrap_or_default();
+        let damaged = text.replace(from, to).replace("TWICE", block) + "export B=1\n";
+        home.write(".bashrc", &damaged)?;
+        home.run(&["uninstall", "--purge", "--yes"])?;
+        let left = home.read(".bashrc")?.replace("\n\n", "\n");
+        let inside = if to.contains("INSIDE") { "export INSIDE=1\n" } else { "" };
+        ensure!(left == format!("export A=1\n{inside}export B=1\n"), "{damaged}\n{left}");
+    }
+    // Nobody knows where it ends: it is named, and left for somebody's hand.
+    let home = Home::new()?;
+    home.write(".bashrc", "export A=1\n")?;
+    home.run(&["setup", "--yes", "--without", "service"])?;
+    let damaged = home.read(".bashrc")?.replace("fi\n# <<< ccotel <<<\n", "export B=1\nfi\n");
+    home.write(".bashrc", &damaged)?;
+    let output = home.output(&["uninstall", "--purge", "--yes"])?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1), "{said}");
+    ensure!(said.contains(".bashrc still has something of ours"), "{said}");
+    ensure!(said.contains("take out lines 3, 4, 5 by hand"), "{said}");
+    home.write(".bashrc", "export A=1\n")?;
+    home.run(&["uninstall", "--purge", "--yes"])?;
     Ok(())
 }
 

@@ -26,6 +26,16 @@ fn without_an_agent_and_a_history_it_says_what_it_was_told() -> Result<()> {
         (r#"{"cost":{"total_cost_usd":0.5},"new":{"field":[1]}}"#, "$0.50 session\n"),
         (limits, "5h 12%\n"),
         (r#"{"cwd":"/no/such/directory/anywhere"}"#, "anywhere\n"),
+        (
+            r#"{"cost":{"total_cost_usd":1e308},"context_window":{"used_percentage":-5}}"#,
+            "ccotel\n",
+        ),
+        (r#"{"context_window":{"used_percentage":1e300}}"#, "ccotel\n"),
+        (r#"{"rate_limits":{"five_hour":{"used_percentage":-3}}}"#, "ccotel\n"),
+        (
+            r#"{"rate_limits":{"five_hour":{"used_percentage":3,"resets_at":99999999999}}}"#,
+            "ccotel\n",
+        ),
     ] {
         assert_eq!(line(&sandbox, &["--no-color"], input)?, expected, "{input}");
     }

@@ -310,7 +310,12 @@ fn claude_settings(setup: &mut Setup<'_>, args: &Args, has_desktop: bool) -> any
             taken = taken.or(theirs(setup, &file, key)?.map(|theirs| (key.clone(), theirs)));
         }
         if let Some((key, theirs)) = taken {
-            left(setup, &file, &key, &theirs);
+            let file = setup.named(&file);
+            say_wrapped(&format!(
+                "\n{file}: {} is {theirs} already, and is left so: what starts without ccotel is not \
+                 counted here",
+                key.name()
+            ));
         } else {
             keys.extend(env);
             why.push(claude::ENV_LIMITS);

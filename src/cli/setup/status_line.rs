@@ -8,9 +8,10 @@ use super::parts::is_on;
 use super::steps::{Asking, Setup};
 use super::{Args, Part};
 use crate::cli::say_wrapped;
-use crate::setup::claude::{self, StatusLine};
+use crate::setup::claude;
 use crate::setup::edit::Wanted;
 use crate::setup::files::{self, SetupError};
+use crate::setup::status_line::{self, StatusLine};
 
 pub fn set_up(setup: &mut Setup<'_>, args: &Args) -> anyhow::Result<()> {
     let usual = setup.asking == Asking::Terminal && claude::directory(&setup.paths.home).is_dir();
@@ -23,7 +24,7 @@ pub fn set_up(setup: &mut Setup<'_>, args: &Args) -> anyhow::Result<()> {
     let text = files::read(&real)?.unwrap_or_default();
     let earlier = setup.journal.file(&real).map(|entry| entry.edit.keys().to_vec());
     let earlier = earlier.unwrap_or_default();
-    let found = claude::status_line(&text, &earlier, setup.program)
+    let found = status_line::found(&text, &earlier, setup.program)
         .map_err(|error| SetupError::jsonc(&file, &error))?;
     let (keys, why) = match found {
         StatusLine::Ours => return Ok(()),
@@ -34,9 +35,9 @@ pub fn set_up(setup: &mut Setup<'_>, args: &Args) -> anyhow::Result<()> {
             ));
             return Ok(());
         }
-        StatusLine::None(keys) => (keys, claude::STATUS_LINE_LIMITS.to_owned()),
+        StatusLine::None(keys) => (keys, status_line::LIMITS.to_owned()),
         StatusLine::Theirs(keys) => {
-            let limits = claude::STATUS_LINE_LIMITS;
+            let limits = status_line::LIMITS;
             (keys, format!("your status line stays and is run by ours, which {limits}"))
         }
     };
