@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::notice::LaunchNotice;
+use super::sockets;
 use crate::config::Config;
 use crate::deliver::{DestinationStatus, Manager, OwnValue, task, wall_clock_ms};
 use crate::page;
@@ -121,7 +122,7 @@ impl Rooms {
         let install_id = Arc::clone(&opened.install_id);
         let now_ms = Arc::clone(&clocks.deliver);
         let deliver = Manager::with_clock(opened.handle.clone(), install_id, clocks.deliver);
-        let deliver = Arc::new(deliver);
+        let deliver = Arc::new(deliver.without(sockets::listened(paths, config)));
         let history_stop = CancellationToken::new();
         let history = history::spawn(
             opened.handle.clone(),

@@ -22,6 +22,7 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use super::files::{self, FileError, at};
 use super::{lock, log};
+use crate::config::Config;
 use crate::paths::Paths;
 
 /// The first descriptor of those that are passed on.
@@ -236,6 +237,16 @@ impl Sockets {
 /// cannot be told.
 pub fn bound_for(paths: &Paths) -> BTreeMap<SocketAddr, SocketAddr> {
     read_kept(paths).unwrap_or_default()
+}
+
+/// Where the agent listens, or would. A gateway's addresses count once it has bound them: by default
+/// they are a collector's.
+pub fn listened(paths: &Paths, config: &Config) -> Vec<SocketAddr> {
+    let bound = bound_for(paths);
+    let own = config.agent.listen.iter();
+    let own = own.map(|address| bound.get(address).copied().unwrap_or(*address));
+    own.chain(config.gateway.listen.iter().filter_map(|address| bound.get(address).copied()))
+        .collect()
 }
 
 /// `listen.json`: configured → bound. Unreadable is as if absent: the addresses are bound anew.

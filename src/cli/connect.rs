@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::say_wrapped;
-use crate::agent::{files, manage};
+use crate::agent::{files, manage, sockets};
+use crate::config;
 use crate::config::destination::{Credentials, DestinationConfig};
 use crate::config::edit::{ConfigFile, set_privacy};
 use crate::deliver::client::is_loopback;
+use crate::deliver::own_address;
 use crate::deliver::probe::{Found, Verdict, probe};
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -157,6 +159,12 @@ fn usage(wrong: &str) -> Exit {
 /// Checks each, writes all in one step, and has the agent read them.
 fn add(paths: &Paths, mut file: ConfigFile, args: &Args, drafts: &[Draft]) -> anyhow::Result<Exit> {
     let path = paths.config_file();
+    let listened = sockets::listened(paths, &config::load(paths).config);
+    if let Some(own) = drafts.iter().find(|it| own_address::is_own(&it.config.url, &listened)) {
+        let why = own_address::words(&own.config.url);
+        eprintln!("ccotel: {why}; nothing was changed: give the address of the backend");
+        return Ok(Exit::Failed);
+    }
     for Draft { config, .. } in drafts {
         file.add_destination(config)?;
         if let Some(level) = args.privacy {

@@ -261,6 +261,11 @@ fn shown(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
+/// Whether there is a file, and it sends anything anywhere.
+pub fn names_destinations(file: &Path) -> bool {
+    file.exists() && ConfigFile::open(file).is_ok_and(|file| !file.destination_names().is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

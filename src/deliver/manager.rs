@@ -1,6 +1,7 @@
 //! Manager: keeps one task running for each configured destination.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, Notify};
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::negotiation::Negotiation;
 use super::opening::{self, Opening};
+use super::own_address;
 use super::status::{DestinationStatus, Health, State};
 use super::task::{Clock, OwnValues, Shared};
 use super::wall_clock_ms;
@@ -24,6 +26,8 @@ pub struct Manager {
     /// What was learned about a backend outlives a change of its other settings.
     negotiations: Mutex<Vec<Negotiated>>,
     own_values: OnceLock<OwnValues>,
+    /// Where the agent itself listens.
+    listened: Vec<SocketAddr>,
 }
 
 /// What is known about the backend at a URL.
@@ -53,7 +57,14 @@ impl Manager {
             running: AsyncMutex::default(),
             negotiations: Mutex::default(),
             own_values: OnceLock::new(),
+            listened: Vec::new(),
         }
+    }
+
+    /// Nothing is sent to these: it would come back.
+    #[must_use]
+    pub fn without(self, listened: Vec<SocketAddr>) -> Self {
+        Self { listened, ..self }
     }
 
     /// From the next start of a destination on, one that takes metrics gets the agent's own too.
@@ -146,6 +157,7 @@ impl Manager {
             clock: Arc::clone(&self.clock),
             shared: shared.clone(),
             own_values: self.own_values.get().cloned(),
+            is_own: own_address::is_own(&config.url, &self.listened),
         };
         // Tried once before the configuration is in force: a new destination begins at this moment.
         let first = opening.attempt(&learned).await;

@@ -29,6 +29,7 @@ pub mod negotiation;
 pub mod opening;
 pub mod otlp;
 pub mod outcome;
+pub mod own_address;
 pub mod probe;
 pub mod readable;
 pub mod remote_write_v1;

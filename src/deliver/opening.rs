@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::{Backoff, draw};
 use super::learned::Learned;
+use super::own_address;
 use super::status::State;
 use super::task::{Clock, OwnValues, Shared, Task, lanes};
 use crate::config::destination::DestinationConfig;
@@ -23,6 +24,8 @@ pub struct Opening {
     pub clock: Clock,
     pub shared: Shared,
     pub own_values: Option<OwnValues>,
+    /// It is the agent itself.
+    pub is_own: bool,
 }
 
 /// Why it has no task yet.
@@ -41,6 +44,11 @@ pub async fn learned(store: &Handle, config: &DestinationConfig) -> Learned {
 impl Opening {
     /// Cursors, and the task that moves them.
     pub async fn attempt(&self, learned: &Learned) -> Result<Task, NotOpened> {
+        if self.is_own {
+            let remedy = format!("`ccotel disconnect {}`, or correct its url", self.config.name);
+            let why = format!("{}; {remedy}", own_address::words(&self.config.url));
+            return Err(NotOpened { why, for_good: true });
+        }
         let key = DestinationKey {
             name: self.config.name.as_str().into(),
             privacy: self.config.privacy,

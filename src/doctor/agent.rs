@@ -41,7 +41,7 @@ pub fn look(paths: &Paths, loaded: &Loaded) -> Agent {
         None => Check::not_checked("agent_version", "no agent runs"),
     });
     checks.push(listening::check(paths, loaded, identity.as_ref()));
-    checks.push(notices::clock(paths));
+    checks.extend(notices::history(paths));
     checks.push(listening::service(paths));
     checks.push(match &status {
         Some(status) => notices::check(paths, status),

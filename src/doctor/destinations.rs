@@ -12,13 +12,16 @@ use tokio::time::timeout;
 use super::address;
 use super::check::Check;
 use super::query;
+use super::remedy::ours;
 use super::state;
 use crate::agent::control::{self, Answer, Request};
+use crate::agent::sockets;
 use crate::agent::status::Status;
 use crate::config::Config;
 use crate::config::destination::{DestinationConfig, DestinationType};
 use crate::deliver::DestinationStatus;
 use crate::deliver::client::Client;
+use crate::deliver::own_address;
 use crate::deliver::probe::{Found, Verdict, probe};
 use crate::deliver::status::State;
 use crate::paths::Paths;
@@ -46,9 +49,14 @@ pub struct Looked {
 /// Everything but the mark.
 pub async fn look(paths: &Paths, config: &Config, status: Option<&Status>) -> Vec<Looked> {
     let mut asking = JoinSet::new();
+    let listened = sockets::listened(paths, config);
     for (at, destination) in config.destinations.iter().cloned().enumerate() {
         let paths = paths.clone();
         let known = status.and_then(|status| of(status, &destination.name));
+        if own_address::is_own(&destination.url, &listened) {
+            asking.spawn(async move { (at, own(destination)) });
+            continue;
+        }
         asking.spawn(async move { (at, look_at(&paths, destination, known).await) });
     }
     let mut all = asking.join_all().await;
@@ -72,6 +80,15 @@ pub fn unasked(config: &Config, status: Option<&Status>) -> Vec<Check> {
 pub fn of(status: &Status, name: &str) -> Option<DestinationStatus> {
     let found = status.destinations.iter().find(|it| it["name"] == name)?;
     serde_json::from_value(found.clone()).ok()
+}
+
+/// What is sent there comes back.
+fn own(config: DestinationConfig) -> Looked {
+    let check = Check::failed("destination_address", own_address::words(&config.url))
+        .by_hand("if another collector was meant, connect its address afterwards")
+        .remedy(ours(&format!("disconnect {}", config.name)));
+    let checks = vec![check.of(&config.name)];
+    Looked { config, checks, closed: true }
 }
 
 async fn look_at(

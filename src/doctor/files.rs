@@ -10,6 +10,7 @@ use super::remedy::{comment_out, ours, quoted};
 use crate::agent::files::words;
 use crate::agent::status::disk_bytes;
 use crate::config::destination::{Credentials, DestinationConfig};
+use crate::config::edit::names_destinations;
 use crate::config::{Config, Problem};
 use crate::launch::prepare::Here;
 use crate::paths::Paths;
@@ -35,6 +36,18 @@ pub fn checks(paths: &Paths, here: &Here) -> Vec<Check> {
 fn configuration(paths: &Paths, here: &Here) -> Check {
     let name = "config";
     let file = paths.config_file();
+    let last_valid = paths.last_valid_file();
+    if !file.exists() && names_destinations(&last_valid) {
+        let why = format!("{} is gone; the agent goes by the last valid one", file.display());
+        return Check::failed(name, why)
+            .by_hand("an empty file instead gives its destinations up, with what waits for them")
+            .remedy(format!(
+                "mkdir -p {} && cp {} {}",
+                quoted(&paths.config_dir),
+                quoted(&last_valid),
+                quoted(&file)
+            ));
+    }
     let Some(problem) = worst(&here.loaded.problems) else {
         let files: Vec<String> =
             here.loaded.files.iter().map(|file| file.display().to_string()).collect();
@@ -46,7 +59,6 @@ fn configuration(paths: &Paths, here: &Here) -> Check {
         return Check::ok(name, why);
     };
     let check = of_problem(name, problem);
-    let last_valid = paths.last_valid_file();
     let check = match problem.line {
         Some(line) if problem.file == file => check.remedy(comment_out(&file, line)),
         None if problem.file == file && last_valid.exists() => check.remedy(format!(

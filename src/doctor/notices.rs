@@ -13,18 +13,31 @@ use crate::store::AHEAD_MS_MAX;
 /// What is recorded is stamped by the same clock.
 const AHEAD_SECONDS_MAX: i64 = 60;
 
+/// Whether what was recorded can be read, and whether its times can be right.
+pub fn history(paths: &Paths) -> [Check; 2] {
+    let name = "history";
+    let newest_ms = History::open(paths, Imported::Exclude).and_then(|history| {
+        let file = history.as_ref().and_then(|history| history.files().first());
+        file.map(HistoryFile::newest_ms).transpose()
+    });
+    match newest_ms {
+        Ok(None) => [
+            Check::ok(name, "nothing is recorded yet"),
+            Check::ok("clock", "nothing is recorded yet that it could contradict"),
+        ],
+        Ok(Some(newest_ms)) => [Check::ok(name, "what was recorded can be read"), clock(newest_ms)],
+        Err(error) => {
+            let words = error.to_string();
+            let (why, remedy) = words.split_once("; ").unwrap_or((&words, "read what it says"));
+            let check = Check::failed(name, why).by_hand(remedy).maybe_remedy(command_in(remedy));
+            [check, Check::not_checked("clock", "the history cannot be read")]
+        }
+    }
+}
+
 /// No time can be later than now, unless a clock was set back since.
-pub fn clock(paths: &Paths) -> Check {
+fn clock(newest_ms: i64) -> Check {
     let name = "clock";
-    let newest_ms = match History::open(paths, Imported::Exclude) {
-        Ok(Some(history)) => history.files().first().map_or(Ok(0), HistoryFile::newest_ms),
-        Ok(None) => return Check::ok(name, "nothing is recorded yet that it could contradict"),
-        Err(error) => Err(error),
-    };
-    let newest_ms = match newest_ms {
-        Ok(newest_ms) => newest_ms,
-        Err(error) => return Check::not_checked(name, error.to_string()),
-    };
     let ahead_s = (newest_ms - Timestamp::now().as_millisecond()) / 1000;
     if ahead_s <= AHEAD_SECONDS_MAX {
         return Check::ok(name, "nothing recorded is later than now");
@@ -46,10 +59,9 @@ pub fn clock(paths: &Paths) -> Check {
 /// What the agent says is wrong, but for what is looked at here by itself.
 pub fn check(paths: &Paths, status: &Status) -> Check {
     let name = "notices";
-    let config_file = paths.config_file().display().to_string();
-    let of_others = |warning: &&Warning| {
-        warning.what.contains(&config_file) || warning.what.starts_with("`[agent] listen`")
-    };
+    let gone = format!("{} is gone", paths.config_file().display());
+    let others = ["the configuration is invalid", &gone, "`[agent] listen`"];
+    let of_others = |it: &&Warning| others.iter().any(|other| it.what.starts_with(other));
     let warnings: Vec<&Warning> = status.warnings.iter().filter(|it| !of_others(it)).collect();
     let Some(first) = warnings.first() else {
         return Check::ok(name, "the agent has nothing to complain of");

@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("connect::checks_completes_and_writes", writes),
         trial("connect::a_wrong_address_is_refused_in_words", refuses),
+        trial("connect::the_agent_itself_is_refused", refuses_itself),
         trial("connect::an_unreachable_one_is_written", offline),
         trial("connect::wrong_use_is_one_sentence_and_code_2", wrong_use),
         trial("connect::disconnect_removes_and_asks", disconnects),
@@ -83,6 +84,19 @@ fn refuses() {
         let output = ccotel(dir.path(), &["connect", "prometheus", &server.url(""), "--no-check"]);
         assert!(output.status.success(), "{output:?}");
         assert!(config(dir.path()).contains("[[destination]]"));
+    }
+}
+
+fn refuses_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    for url in ["http://127.0.0.1:14318", "http://localhost:14318/v1/logs", "http://0.0.0.0:14318"]
+    {
+        for more in [&[][..], &["--no-check"]] {
+            let output = ccotel(dir.path(), &[&["connect", "otlp", url], more].concat());
+            assert_eq!(output.status.code(), Some(1), "{url} {output:?}");
+            assert!(text(&output.stderr).contains("is this agent itself"), "{output:?}");
+            assert_eq!(config(dir.path()), "");
+        }
     }
 }
 

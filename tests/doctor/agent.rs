@@ -58,6 +58,15 @@ pub fn situations() -> Vec<Situation> {
             place
         })
         .fails("agent", &["holds", "agent.json is gone"]),
+        Situation::new("the_history_is_damaged", || {
+            let place = Place::new();
+            for end in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(place.house.path(&format!("data/history.db{end}")));
+            }
+            place.house.write("data/history.db", "not a database ".repeat(40));
+            place
+        })
+        .fails("history", &["history.db is damaged", "sets it aside"]),
         Situation::by_hand("the_clock_was_set_back", clock_set_back)
             .fails("clock", &["s ahead of this machine's clock", "`date`"]),
         Situation::by_hand("a_database_was_lost", lost_database)

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::backends::{connected, destination};
 use crate::place::Place;
 use crate::table::Situation;
 
@@ -9,6 +10,13 @@ pub fn situations() -> Vec<Situation> {
     vec![
         Situation::new("the_configuration_is_no_toml", || with_config("[[destination\n"))
             .fails("config", &["config.toml:"]),
+        Situation::new("the_configuration_is_gone", || {
+            let url = "http://127.0.0.1:1/api/v1/write";
+            let place = connected(&destination("prom", "prometheus", url, ""));
+            std::fs::remove_file(place.house.path("config/config.toml")).unwrap();
+            place
+        })
+        .fails("config", &["config.toml is gone", "the last valid one"]),
         Situation::new("a_value_of_the_configuration_is_wrong", || {
             with_config("max_disk = \"lots\"\n")
         })

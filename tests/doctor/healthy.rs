@@ -35,6 +35,10 @@ pub fn trials() -> Vec<Trial> {
             accepted_by_otlp();
             Ok(())
         }),
+        Case::new("healthy::a_destination_that_is_the_agent_is_parked", &[], || {
+            itself();
+            Ok(())
+        }),
         Case::new("healthy::offline_sends_nothing", &[], || {
             offline();
             Ok(())
@@ -61,6 +65,22 @@ pub fn trials() -> Vec<Trial> {
 
 pub fn connect(place: &Place, kind: &str, url: &str) {
     place.ccotel(&["connect", kind, url, "--name", kind]);
+}
+
+/// Written by hand: `connect` refuses it.
+fn itself() {
+    let place = Place::without_agent();
+    let url = format!("http://localhost:{}", place.address.port());
+    place.configure(&format!("[[destination]]\nname = \"me\"\ntype = \"otlp\"\nurl = \"{url}\"\n"));
+    place.ccotel(&["agent", "start"]);
+    let status = place.house.json(&["status", "--json"]);
+    assert_eq!(status["destinations"][0]["state"], "parked", "{status:#}");
+    let document = place.doctor("");
+    let found = check(&document, "destination_address", Some("me"));
+    assert!(found["why"].as_str().unwrap().contains("is this agent itself"), "{found:#}");
+    let remedy = found["remedy"].as_str().unwrap();
+    assert_no_fault(&place.doctor(remedy));
+    assert_eq!(place.house.json(&["status", "--json"])["destinations"], serde_json::json!([]));
 }
 
 fn assert_no_fault(document: &Value) {

@@ -3,7 +3,6 @@
 //! An invalid one is reported and changes nothing. So that this also holds over a restart, the last
 //! valid `config.toml` is kept as a copy in the data directory.
 
-use std::path::Path;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -11,7 +10,7 @@ use jiff::Timestamp;
 use super::{Warning, Worker};
 use crate::agent::files::{self, FileError};
 use crate::agent::rooms;
-use crate::config::edit::ConfigFile;
+use crate::config::edit::names_destinations;
 use crate::config::{self, Config, PrivacyConfig};
 use crate::paths::Paths;
 use crate::record::PrivacyLevel;
@@ -121,10 +120,6 @@ fn load_present(paths: &Paths) -> Result<Config, Unusable> {
         return Err(Unusable::Gone(file.display().to_string()));
     }
     Ok(config)
-}
-
-fn names_destinations(copy: &Path) -> bool {
-    copy.exists() && ConfigFile::open(copy).is_ok_and(|file| !file.destination_names().is_empty())
 }
 
 /// The effective configuration; the error is for the user.
