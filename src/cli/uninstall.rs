@@ -1,14 +1,17 @@
 //! `ccotel uninstall`: everything as it was before `ccotel setup`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::connect::confirm;
+use super::connect::{confirm, inherit};
 use super::{say, say_wrapped, service};
 use crate::agent::files::{at, words};
 use crate::agent::manage;
+use crate::config;
+use crate::config::destination::{Credentials, DestinationConfig};
+use crate::config::edit::ConfigFile;
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::setup::journal::Journal;
@@ -88,12 +91,13 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 fn purge_question(paths: &Paths) -> String {
     format!(
-        "Remove {} with everything that was counted, and the configuration that setup made, for good?",
+        "Remove {} with everything that was counted, the configuration that setup made, and the files \
+         with secrets that ccotel wrote, for good?",
         paths.data_dir.display()
     )
 }
 
-/// Data, and the configuration unless it is older than the first setup.
+/// Data, and of the configuration what ccotel has surely written.
 fn purge(paths: &Paths, journal: &Journal, existed: bool) -> anyhow::Result<()> {
     let data = &paths.data_dir;
     anyhow::ensure!(
@@ -101,16 +105,12 @@ fn purge(paths: &Paths, journal: &Journal, existed: bool) -> anyhow::Result<()> 
         "{} holds your home directory, and is not removed; set CCOTEL_DATA_DIR to ccotel's own",
         data.display()
     );
+    // While the configuration can still be read: it names them.
+    configuration(paths, journal, existed)?;
     remove_all(data)?;
     if !paths.runtime_dir.starts_with(data) {
         remove_if_there(&paths.control_socket())?;
         let _ = fs::remove_dir(&paths.runtime_dir);
-    }
-    let config = paths.config_file();
-    if existed && !journal.content.configuration_is_older {
-        remove_if_there(&config)?;
-    } else if config.exists() {
-        say_wrapped(&format!("{}: kept, it was there before `ccotel setup`", config.display()));
     }
     let left = directories::remove_empty(&journal.content.directories);
     for directory in left {
@@ -118,6 +118,60 @@ fn purge(paths: &Paths, journal: &Journal, existed: bool) -> anyhow::Result<()> 
     }
     say_wrapped(&format!("{}: removed", data.display()));
     Ok(())
+}
+
+/// `config.toml` where setup has made it, and the secrets that ccotel wrote; names what is kept.
+fn configuration(paths: &Paths, journal: &Journal, existed: bool) -> anyhow::Result<()> {
+    let config = paths.config_file();
+    let secrets = own_secrets(paths);
+    for (_, secret) in &secrets {
+        remove_if_there(secret)?;
+        say_wrapped(&format!("{}: removed, with the secret in it", secret.display()));
+    }
+    if !config.exists() {
+        return Ok(());
+    }
+    let mut file = ConfigFile::open(&config).ok();
+    if let Some(file) = file.as_mut().filter(|_| !secrets.is_empty()) {
+        for (name, _) in &secrets {
+            file.remove_destination(name);
+        }
+        file.save()?;
+    }
+    let is_bare = file.as_ref().is_some_and(|file| file.to_string().trim().is_empty());
+    if is_bare || (existed && !journal.content.configuration_is_older) {
+        remove_if_there(&config)?;
+        say_wrapped(&format!("{}: removed", config.display()));
+        // Ours by its name, but somebody's if something is in it.
+        let _ = fs::remove_dir(&paths.config_dir);
+        return Ok(());
+    }
+    let destinations = file.map(|file| file.destination_names()).unwrap_or_default();
+    let with = match &destinations[..] {
+        [] => String::new(),
+        destinations => format!(", with the destinations {}", destinations.join(", ")),
+    };
+    say_wrapped(&format!(
+        "{}: kept, since `ccotel setup` did not make it{with}; if nobody needs it, remove it by hand",
+        config.display()
+    ));
+    Ok(())
+}
+
+/// Files with secrets that `connect --inherit` has made, each with its destination's name: they are
+/// beside `config.toml`, and called as the destination is.
+fn own_secrets(paths: &Paths) -> Vec<(String, PathBuf)> {
+    let destinations = config::load(paths).config.destinations;
+    let secret = |destination: DestinationConfig| {
+        let (path, kind) = match destination.credentials {
+            Credentials::BearerFile(path) => (path, "token"),
+            Credentials::Basic { password_file, .. } => (password_file, "password"),
+            Credentials::None | Credentials::BearerCommand(_) => return None,
+        };
+        let is_ours = inherit::is_secret_of(&paths.config_dir, &destination.name, kind, &path);
+        is_ours.then_some((destination.name, path))
+    };
+    destinations.into_iter().filter_map(secret).collect()
 }
 
 fn remove_all(directory: &Path) -> anyhow::Result<()> {

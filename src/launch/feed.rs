@@ -22,8 +22,8 @@ pub struct Export {
     pub is_base: bool,
     /// The variable that named it, and the layer.
     pub from: (String, String),
-    /// `http/protobuf` where nothing is said.
-    pub protocol: String,
+    /// `None` where nothing is said: Claude Code then exports nothing.
+    pub protocol: Option<String>,
     pub headers: Vec<(String, String)>,
     pub tls: Tls,
 }
@@ -87,7 +87,7 @@ fn export(layers: &Layers, ours: SocketAddr, signal: Signal) -> Option<Export> {
         signal,
         url: format!("{}{query}", base.unwrap_or(path)),
         is_base: base.is_some() || !variable.contains(signal.upper()),
-        protocol: value("PROTOCOL").unwrap_or_else(|| "http/protobuf".to_owned()),
+        protocol: value("PROTOCOL"),
         headers: headers(layers, signal),
         tls: Tls {
             ca: value("CERTIFICATE"),
@@ -189,8 +189,8 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(metrics.headers, [pair("api-key", "a b"), pair("x", "1")]);
         assert_eq!(
-            (logs.url.as_str(), logs.is_base, logs.protocol.as_str()),
-            ("http://logs", true, "http/json")
+            (logs.url.as_str(), logs.is_base, logs.protocol.as_deref()),
+            ("http://logs", true, Some("http/json"))
         );
         assert_eq!(logs.from, pair("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "settings.json"));
         assert_eq!(logs.headers, [pair("api-key", "a b"), pair("x", "2"), pair("y", "3")]);

@@ -80,10 +80,10 @@ pub fn take_out_edited(text: &str, keys: &[Key]) -> Result<String, JsoncError> {
     let Some(command) = command.filter(|command| *command != key.value) else {
         return Ok(text.to_owned());
     };
-    match chained(&command) {
-        None => Ok(text.to_owned()),
-        Some(None) => jsonc::remove(text, TOP),
-        Some(Some(theirs)) => {
+    match program_of(&command) {
+        Found::Others => Ok(text.to_owned()),
+        Found::Ours => jsonc::remove(text, TOP),
+        Found::OursInFrontOf(theirs) => {
             let theirs = jsonc::string(&theirs);
             let edited = Key { value: command, instead_of: Some(theirs), ..key.clone() };
             jsonc::take_out(text, &[edited], &[])
@@ -116,9 +116,16 @@ pub fn is_own(command: &str) -> bool {
     command.contains("ccotel") && command.contains(" statusline")
 }
 
-/// What a command of ours chains; the outer `None` where its program is another's.
-fn chained(command: &str) -> Option<Option<String>> {
-    let words = words(command)?;
+/// Whose a command is.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Others,
+    Ours,
+    OursInFrontOf(String),
+}
+
+fn program_of(command: &str) -> Found {
+    let Some(words) = words(command) else { return Found::Others };
     let guard = ["[", "-x", "", "]"];
     let is_guarded = words.len() > 7
         && guard.iter().zip(&words).all(|(expected, word)| {
@@ -131,20 +138,19 @@ fn chained(command: &str) -> Option<Option<String>> {
         Word::Text(text) => Some(text.as_str()),
         Word::Operator(_) => None,
     });
-    let program = texts.find(|text| !is_assignment(text))?;
+    let program = texts.find(|text| !is_assignment(text)).unwrap_or_default();
     let is_ours = Path::new(program).file_name().is_some_and(|name| name == "ccotel");
     if !is_ours || texts.next() != Some("statusline") {
-        return None;
+        return Found::Others;
     }
     while let Some(option) = texts.next() {
-        if option == "--chain" {
-            return Some(texts.next().map(str::to_owned));
-        }
-        if let Some(theirs) = option.strip_prefix("--chain=") {
-            return Some(Some(theirs.to_owned()));
+        let value = option.strip_prefix("--chain=");
+        let value = if option == "--chain" { texts.next() } else { value };
+        if let Some(theirs) = value {
+            return Found::OursInFrontOf(theirs.to_owned());
         }
     }
-    Some(None)
+    Found::Ours
 }
 
 /// `NO_COLOR=1` in front of a program.
@@ -210,17 +216,17 @@ mod tests {
 
     #[test]
     fn what_ours_chains_is_found_whatever_became_of_it() {
-        let chain = |command: &str| chained(command).map(Option::unwrap_or_default);
+        let in_front = |theirs: &str| Found::OursInFrontOf(theirs.to_owned());
         for theirs in ["echo mine", "printf '%s' \"it's\"; date", "a\\b 'c'\n# d", "-x"] {
             let command = own(Path::new("/opt/it's here/ccotel"), Some(theirs));
-            assert_eq!(chain(&command).as_deref(), Some(theirs), "{command}");
+            assert_eq!(program_of(&command), in_front(theirs), "{command}");
         }
         let edited = "NO_COLOR=1 ccotel statusline --no-color --chain=\"echo \\\"a\\\" $B\"";
-        assert_eq!(chain(edited).as_deref(), Some("echo \"a\" $B"));
-        assert_eq!(chained("/usr/bin/ccotel statusline --no-color"), Some(None));
+        assert_eq!(program_of(edited), in_front("echo \"a\" $B"));
+        assert_eq!(program_of("/usr/bin/ccotel statusline --no-color"), Found::Ours);
         for other in ["echo ccotel statusline", "mine; ccotel statusline", "ccotel 'statusline", ""]
         {
-            assert_eq!(chained(other), None, "{other}");
+            assert_eq!(program_of(other), Found::Others, "{other}");
         }
     }
 }

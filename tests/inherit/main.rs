@@ -129,6 +129,52 @@ fn what_the_wrapper_notices_is_inherited_and_records_arrive() -> Result<()> {
     Ok(())
 }
 
+/// Without setup, too: no secret is left behind, and what stays is named with the true reason.
+#[test]
+fn a_purge_removes_the_secret_and_names_what_it_keeps() -> Result<()> {
+    let (sandbox, collector) = (Sandbox::new()?, collector());
+    let headers = "Authorization=Bearer%20s3cr3t".to_owned();
+    settings(
+        &sandbox,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url("")),
+            ("OTEL_EXPORTER_OTLP_HEADERS", headers),
+        ],
+    )?;
+    let token = sandbox.config_dir().join("otlp-127-0-0-1.token");
+    let theirs = sandbox.config_dir().join("theirs.token");
+    std::fs::write(&theirs, "mine\n")?;
+    ensure!(connect(&sandbox, &[])?.0 == 0 && token.exists());
+    let (code, words) = said(&sandbox.ccotel(&["uninstall", "--purge", "--yes"]).output()?)?;
+    ensure!(code == 0 && !token.exists() && theirs.exists(), "{words}");
+    let words = words.replace('\n', " ");
+    ensure!(words.contains("otlp-127-0-0-1.token: removed"), "{words}");
+    // The sandbox's own lines are in it.
+    ensure!(words.contains("config.toml: kept, since `ccotel setup` did not make it"), "{words}");
+    let text = config(&sandbox)?;
+    ensure!(text.contains("listen") && !text.contains("[[destination]]"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_inherited_is_named() -> Result<()> {
+    let (sandbox, collector) = (Sandbox::new()?, collector());
+    let mut env = env(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url(""))]);
+    let helped = json!({ "env": env, "otelHeadersHelper": "/bin/headers" });
+    sandbox.write_user_settings(&helped)?;
+    let (code, words) = connect(&sandbox, &[])?;
+    ensure!(code == 0 && words.contains("left: otelHeadersHelper in "), "{words}");
+    ensure!(words.contains("--token-command"), "{words}");
+    env["OTEL_EXPORTER_OTLP_ENDPOINT"] = json!("http://127.0.0.1:4317");
+    env["OTEL_EXPORTER_OTLP_PROTOCOL"] = json!("");
+    sandbox.write_user_settings(&json!({ "env": env }))?;
+    let (code, words) = connect(&sandbox, &["--no-check"])?;
+    ensure!(code == 1 && words.contains("without OTEL_EXPORTER_OTLP_PROTOCOL"), "{words}");
+    ensure!(words.contains("given no protocol, its port is that of gRPC"), "{words}");
+    ensure!(!config(&sandbox)?.contains("4317"), "{}", config(&sandbox)?);
+    Ok(())
+}
+
 #[test]
 fn signals_that_go_different_ways_are_two_destinations() -> Result<()> {
     let (sandbox, metrics, logs) = (Sandbox::new()?, collector(), collector());

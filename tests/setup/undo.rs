@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         case("an_existing_feed_is_kept_and_undone", an_existing_feed_is_kept_and_undone),
         case("setup_asks_on_a_terminal", setup_asks_on_a_terminal),
         case("a_block_that_was_damaged_comes_out_or_is_named", a_damaged_block),
+        case("a_destination_of_a_wrong_type_is_a_usage_error", a_wrong_type),
         case("uninstall_without_setup_says_so", uninstall_without_setup),
         case("an_interrupted_setup_is_undone", an_interrupted_setup_is_undone),
     ]
@@ -350,6 +351,18 @@ fn a_damaged_block() -> Result<()> {
     ensure!(said.contains("take out lines 3, 4, 5 by hand"), "{said}");
     home.write(".bashrc", "export A=1\n")?;
     home.run(&["uninstall", "--purge", "--yes"])?;
+    Ok(())
+}
+
+/// A wrong type is seen before anything is touched.
+fn a_wrong_type() -> Result<()> {
+    let home = lived_in()?;
+    let before = home.snapshot()?;
+    for wrong in ["foo=http://x", "otlp=localhost:4318", "otlp"] {
+        let output = home.output(&["setup", "--yes", "--connect", wrong])?;
+        ensure!(output.status.code() == Some(2), "{wrong}: {output:?}");
+    }
+    ensure!(home.snapshot()? == before);
     Ok(())
 }
 

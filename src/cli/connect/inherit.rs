@@ -18,6 +18,7 @@ use crate::config::edit::ConfigFile;
 use crate::launch::feed::{self, Export, Signal};
 use crate::launch::prepare;
 use crate::paths::Paths;
+use crate::setup::{self, claude, jsonc};
 
 use super::given;
 
@@ -77,7 +78,25 @@ pub fn look(paths: &Paths, file: &ConfigFile, args: &Args) -> anyhow::Result<Inh
             Err(why) => inherited.left.push(why),
         }
     }
+    if !inherited.destinations.is_empty()
+        && let Some(file) = headers_helper(paths)?
+    {
+        inherited.left.push(format!(
+            "otelHeadersHelper in {} makes headers that are not taken over: for a bearer token, give its \
+             command to `ccotel connect otlp URL --token-command COMMAND`",
+            file.display()
+        ));
+    }
     Ok(inherited)
+}
+
+/// The user's settings, if a command of theirs makes headers.
+fn headers_helper(paths: &Paths) -> anyhow::Result<Option<PathBuf>> {
+    let file = claude::settings_file(&paths.home);
+    let text = setup::files::read(&file)?.unwrap_or_default();
+    // Settings that cannot be read have exported nothing.
+    let found = jsonc::get(&text, &["otelHeadersHelper".to_owned()]).ok().flatten();
+    Ok(found.map(|_| file))
 }
 
 fn is_same(known: &str, url: &str) -> bool {
@@ -102,6 +121,9 @@ fn groups(exports: Vec<Export>) -> Vec<Vec<Export>> {
 /// `metrics and logs go to https://c (OTEL_… in FILE), http/protobuf, with 2 headers`.
 fn words(group: &[Export]) -> String {
     let Export { url, protocol, headers, .. } = &group[0];
+    let protocol = protocol.as_deref().unwrap_or(
+        "without OTEL_EXPORTER_OTLP_PROTOCOL, so that Claude Code exports nothing there by itself",
+    );
     let signals: Vec<_> = group.iter().map(|export| export.signal.name()).collect();
     let mut places: Vec<_> =
         group.iter().map(|it| format!("{} in {}", it.from.0, it.from.1)).collect();
@@ -125,12 +147,18 @@ fn draft(
 ) -> Result<Draft, String> {
     let export = &group[0];
     let shown = feed::bare(&export.url);
-    if !matches!(export.protocol.as_str(), "http/protobuf" | "http/json") {
-        return Err(format!(
-            "{shown} is spoken to in {}, and ccotel forwards OTLP over HTTP: most collectors take that on \
-             port 4318 (`ccotel connect otlp http://HOST:4318`)",
-            export.protocol
-        ));
+    let over_http = "ccotel forwards OTLP over HTTP: most collectors take that on port 4318 \
+                     (`ccotel connect otlp http://HOST:4318`)";
+    match export.protocol.as_deref() {
+        Some("http/protobuf" | "http/json") => {}
+        Some(other) => return Err(format!("{shown} is spoken to in {other}, and {over_http}")),
+        // The port of OTLP over gRPC.
+        None if Url::parse(&export.url).is_ok_and(|url| url.port() == Some(4317)) => {
+            return Err(format!(
+                "{shown} is given no protocol, its port is that of gRPC, and {over_http}"
+            ));
+        }
+        None => {}
     }
     if !export.is_base {
         let path = format!("/v1/{}", export.signal.name());
@@ -192,6 +220,15 @@ fn free_file(directory: &Path, name: &str, kind: &str) -> PathBuf {
     let others = (2_u64..).map(|number| directory.join(format!("{name}-{number}.{kind}")));
     let mut candidates = std::iter::once(first.clone()).chain(others);
     candidates.find(|path| path.symlink_metadata().is_err()).unwrap_or(first)
+}
+
+/// Whether a file is one that `free_file` has named for this destination.
+pub fn is_secret_of(directory: &Path, name: &str, kind: &str, path: &Path) -> bool {
+    let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+    let middle = file.strip_prefix(name).and_then(|rest| rest.strip_suffix(&format!(".{kind}")));
+    let is_numbered =
+        |text: &str| text.strip_prefix('-').is_some_and(|it| it.parse::<u64>().is_ok());
+    path.parent() == Some(directory) && middle.is_some_and(|it| it.is_empty() || is_numbered(it))
 }
 
 fn basic(pair: &str) -> Option<Held> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 
 use super::steps::{Asking, Setup};
@@ -249,7 +250,8 @@ fn connected(
         setup.journal.save()?;
         let names = |file: &Path| ConfigFile::open(file).map(|file| file.destination_names());
         let (known, beside) = (names(&file)?, secrets(setup.paths));
-        anyhow::ensure!(connect::run(arguments)? == Exit::Done, "it was not connected");
+        let done = connect::run(arguments).context("the collector was not connected")?;
+        anyhow::ensure!(done == Exit::Done, "the collector was not connected, see above why");
         let added = names(&file)?.into_iter().filter(|name| !known.contains(name)).collect();
         for path in secrets(setup.paths).into_iter().filter(|path| !beside.contains(path)) {
             let text = files::read(&path)?.unwrap_or_default();
