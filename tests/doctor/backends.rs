@@ -38,7 +38,7 @@ pub fn situations() -> Vec<Situation> {
             .warns("destination_address", &["refused", "waits on disk"]),
         Situation::by_hand("the_backend_hangs", hanging)
             .of("prom")
-            .warns("destination_address", &["no answer within 8 seconds"]),
+            .warns("destination_address", &["no answer within 12 seconds"]),
         Situation::by_hand("a_sign_in_page_answers", sign_in_page)
             .of("prom")
             .fails("destination_address", &["a web page answered"]),
