@@ -98,7 +98,8 @@ fn set(paths: &Paths, key: &str, values: &[String]) -> anyhow::Result<Exit> {
     let (_, problems) = shape::read(&file, &edited.to_string(), &paths.home);
     let of_key = |it: &&Problem| it.key.as_deref().is_some_and(|known| known == key);
     if let Some(problem) = problems.iter().find(of_key) {
-        eprintln!("ccotel: nothing was changed: {}; {}", problem.what, problem.remedy);
+        let words = format!("{}; {}", problem.what, problem.remedy);
+        eprintln!("ccotel: nothing was changed: {}", words.trim_end_matches("; "));
         return Ok(Exit::Usage);
     }
     edited.save()?;

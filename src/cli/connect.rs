@@ -143,7 +143,7 @@ fn inherited(paths: &Paths, file: ConfigFile, args: &Args) -> anyhow::Result<Exi
         }
         (true, true) => {
             eprintln!(
-                "ccotel: your environment and settings export to no other collector; give one's address: \
+                "ccotel: your environment and settings, as far as they can be read, export to no other collector; give one's address: \
                  `ccotel connect otlp URL`"
             );
             Ok(Exit::Failed)

@@ -150,7 +150,7 @@ impl Looks {
         });
         let first = format!("  {word} {name:NAME_COLUMNS$} ");
         let mut lines = vec![self.wrapped(&check.why, &first, &below)];
-        let worth = matches!(check.verdict, Verdict::Warning | Verdict::Failed);
+        let worth = check.verdict != Verdict::Ok;
         let by_hand = check.by_hand.iter().filter(|_| worth || self.verbose);
         lines.extend(by_hand.map(|words| self.wrapped(words, &below, &below)));
         // A command stays one line: it is to be copied.
@@ -187,9 +187,23 @@ impl Looks {
             0 => String::new(),
             number => format!(", {number} not checked"),
         };
+        // Something has to be done first.
+        let is_open = |it: &Check| it.verdict == Verdict::NotChecked && it.by_hand.is_some();
+        let unseen =
+            |it: &Check| it.name == "destination_record" && it.verdict == Verdict::NotChecked;
         match (failed, warnings) {
+            (0, 0) if checks.iter().any(is_open) => {
+                let fine = count(Verdict::Ok);
+                self.paint(
+                    "33",
+                    &format!("Nothing is wrong with what could be checked: {fine}{rest}."),
+                )
+            }
             (0, 0) => {
                 self.paint("32", &format!("All is well: {} checks{rest}.", count(Verdict::Ok)))
+            }
+            (0, _) if checks.iter().any(unseen) => {
+                self.paint("33", &format!("Nothing failed; warnings: {warnings}{rest}."))
             }
             (0, _) => self.paint("33", &format!("Data arrives; warnings: {warnings}{rest}.")),
             _ => {

@@ -21,6 +21,8 @@ use super::shape::proven;
 use super::table::{At, Table};
 use crate::tags::rules;
 
+/// Smallest amount: a cent.
+const USD_MIN: f64 = 0.01;
 /// Greatest amount: above it somebody meant cents, or nothing at all.
 const USD_MAX: f64 = 1e9;
 
@@ -171,8 +173,8 @@ pub fn amounts(table: &mut Table<'_>, scope: &Scope) -> Vec<At<Budget>> {
 }
 
 fn usd(amount: f64) -> Result<f64, String> {
-    if !amount.is_finite() || amount <= 0.0 {
-        return Err("must be above 0; leave it out for no budget".to_owned());
+    if !amount.is_finite() || amount < USD_MIN {
+        return Err(format!("must be at least {USD_MIN}; leave it out for no budget"));
     }
     if amount > USD_MAX {
         return Err("must be at most 1,000,000,000; it is in US dollars".to_owned());

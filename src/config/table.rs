@@ -283,9 +283,18 @@ impl<'t> Table<'t> {
             DeValue::Table(_) => "a table",
         };
         let what = format!("`{}` must be {wanted}, and is {kind}", self.dotted(key));
+        let is_quoted = match found {
+            DeValue::String(text) if wanted == "true or false" => text.parse::<bool>().is_ok(),
+            DeValue::String(text) => text.parse::<f64>().is_ok(),
+            _ => false,
+        };
         let remedy = match wanted {
             "a string" => "write it as \"…\"",
-            "a whole number" | "a number" | "true or false" => "write it without quotes",
+            "a whole number" | "a number" | "true or false" if is_quoted => {
+                "write it without quotes"
+            }
+            "a whole number" | "a number" => "write a number, as in 20",
+            "true or false" => "write true or false",
             "a list of strings" => "write it as [\"…\", \"…\"]",
             _ => "",
         };

@@ -112,7 +112,7 @@ fn a_wrong_value_costs_that_value_alone() {
             "config.toml:2: `agent.listen` can only hold loopback addresses, and `0.0.0.0:4318` is \
              none",
             "config.toml:6: `agent.accept` must be \"claude-code\" or \"any\"",
-            "config.toml:3: `agent.history_days` must be a whole number, and is a string; write it without quotes",
+            "config.toml:3: `agent.history_days` must be a whole number, and is a string; write a number, as in 20",
             "config.toml:5: unknown key `agent.max_dsik`; did you mean `max_disk`?",
         ]
     );

@@ -15,6 +15,7 @@ use super::failure;
 pub use super::failure::Failure;
 use super::outcome::cut;
 use super::wire::Encoded;
+use crate::agent::files::words;
 use crate::config::destination::{DestinationConfig, Tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -214,7 +215,7 @@ fn build(url: &Url, tls: &Tls) -> Result<reqwest::Client, Failure> {
             Failure::Setup(format!(
                 "cannot read tls.{key} {} ({}); correct it",
                 path.display(),
-                error.kind()
+                words(&error)
             ))
         })
     };

@@ -12,9 +12,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::client::Failure;
+use crate::agent::files::words;
 use crate::config::destination::Credentials;
 
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest that a `token_command` may run.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMAND_TOKEN_KEPT: Duration = Duration::from_mins(5);
 /// Longest token or password.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -100,7 +102,7 @@ fn read_secret(path: &Path, key: &str) -> Result<String, Failure> {
     std::fs::File::open(path)
         .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut secret))
         .map_err(|error| {
-            Failure::Setup(format!("cannot read {key} {shown} ({}); correct it", error.kind()))
+            Failure::Setup(format!("cannot read {key} {shown} ({}); correct it", words(&error)))
         })?;
     let secret = secret.trim();
     if secret.is_empty() {
@@ -118,7 +120,7 @@ fn run(command: &str) -> Result<String, Failure> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| failed(format!("cannot be started ({})", error.kind())))?;
+        .map_err(|error| failed(format!("cannot be started ({})", words(&error))))?;
     let deadline = std::time::Instant::now() + COMMAND_TIMEOUT;
     let status = loop {
         match child.try_wait() {
@@ -129,8 +131,8 @@ fn run(command: &str) -> Result<String, Failure> {
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(failed(match ended {
-                    Err(error) => format!("cannot be waited for ({})", error.kind()),
-                    Ok(_) => "ran for more than 10 seconds".to_owned(),
+                    Err(error) => format!("cannot be waited for ({})", words(&error)),
+                    Ok(_) => format!("ran for more than {} seconds", COMMAND_TIMEOUT.as_secs()),
                 }));
             }
         }
@@ -172,7 +174,7 @@ mod tests {
         let path = dir.path().join("token");
         let authorization = Authorization::new(Credentials::BearerFile(path.clone()));
         let error = authorization.secret().await.unwrap_err().to_string();
-        assert!(error.contains("bearer_token_file") && error.contains("not found"), "{error}");
+        assert!(error.contains("bearer_token_file") && error.contains("does not exist"), "{error}");
         for token in ["first", "second"] {
             std::fs::write(&path, format!("{token}\n")).unwrap();
             let secret = authorization.secret().await.unwrap();

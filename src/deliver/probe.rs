@@ -10,7 +10,7 @@ use super::client::{Answer, Client, Failure};
 use super::task::lanes;
 use super::wire::{Encoded, Wire};
 use super::{loki, otlp, remote_write_v1, remote_write_v2};
-use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
+use crate::config::destination::{Credentials, DestinationConfig, DestinationType, Protocol};
 use crate::store::handle::Lane;
 
 /// What was found.
@@ -40,7 +40,9 @@ pub async fn probe(config: &DestinationConfig) -> Verdict {
     let place = client.place();
     let mut verdicts = Vec::new();
     for request in requests(config) {
-        let verdict = judge(config.kind, request.wire, &client.send(&request).await, &place);
+        let given = config.credentials != Credentials::None;
+        let answer = client.send(&request).await;
+        let verdict = judge(config.kind, request.wire, &answer, &place, given);
         if verdict.found == Found::Unknown {
             return verdict;
         }
@@ -94,6 +96,7 @@ fn judge(
     wire: Wire,
     result: &Result<Answer, Failure>,
     place: &str,
+    given: bool,
 ) -> Verdict {
     let wrong = |words: String| Verdict { found: Found::Wrong, words };
     let answer = match result {
@@ -116,6 +119,9 @@ fn judge(
         // What Loki says to a push without streams.
         400 | 422 if kind == DestinationType::Loki && mentions(answer, "stream") => {
             reachable(format!("{place} takes data"))
+        }
+        401 | 407 if given => {
+            wrong(format!("{place} refuses the credentials it was given (status {status})"))
         }
         401 | 407 => wrong(format!(
             "{place} wants credentials that it was not given (status {status}): --bearer-token-file, \
@@ -229,7 +235,7 @@ mod tests {
             (Prometheus, RemoteWrite1, Err(tls), Wrong, "expired"),
         ];
         for (kind, wire, result, found, words) in table {
-            let verdict = judge(kind, wire, &result, "h:1/x");
+            let verdict = judge(kind, wire, &result, "h:1/x", false);
             assert_eq!(verdict.found, found, "{verdict:?}");
             assert!(verdict.words.contains(words), "{verdict:?}");
         }

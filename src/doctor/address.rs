@@ -9,11 +9,15 @@ use super::check::Check;
 use super::remedy::{ours, quoted, replace};
 use crate::config::destination::{Credentials, DestinationConfig, DestinationType};
 use crate::deliver::DestinationStatus;
+use crate::deliver::client::is_loopback;
 use crate::deliver::probe::{Found, Verdict, probe};
 use crate::paths::Paths;
 
 /// Longest that the usual address of a kind may take to answer.
 const USUAL_WAIT: Duration = Duration::from_secs(4);
+
+/// So much of a path is taken for a prefix of the server's.
+const PREFIXES_MAX: usize = 4;
 
 /// From what a write of nothing was answered with.
 pub async fn check(
@@ -24,6 +28,13 @@ pub async fn check(
 ) -> Check {
     let name = "destination_address";
     let words = shown(&verdict.words);
+    let has_no_tls = ["no trusted TLS connection", "closed the connection"];
+    if has_no_tls.iter().any(|it| words.contains(it))
+        && let Some((plain, command)) = without_tls(paths, config).await
+    {
+        let check = Check::failed(name, format!("{words}; {plain} answers, without TLS"));
+        return check.by_hand("use https where the server has it, or http").remedy(command);
+    }
     match verdict.found {
         Found::Reachable => Check::ok(name, words),
         Found::Unknown => {
@@ -86,7 +97,7 @@ async fn wrong(
         let what = "put right what is said of it: on the server, in its url, or in `tls = { ca, cert, key }`";
         return check.by_hand(format!("{what} of {of_file}")).remedy(retry);
     }
-    if let Some(usual) = usual(config).await
+    if let Ok(Some(usual)) = timeout(USUAL_WAIT, usual(config)).await
         && let Some(command) = replace(&paths.config_file(), &config.url, &usual)
     {
         return check.by_hand(format!("{usual} takes data")).remedy(command);
@@ -118,23 +129,64 @@ fn credentials(config: &DestinationConfig, of_file: &str) -> String {
     }
 }
 
-/// The usual address on the same server, if that one takes data.
-async fn usual(config: &DestinationConfig) -> Option<String> {
-    let path = match config.kind {
-        DestinationType::Prometheus => "/api/v1/write",
-        DestinationType::Loki => "/loki/api/v1/push",
-        DestinationType::VictoriaLogs => "/insert/opentelemetry/v1/logs",
-        DestinationType::Otlp => "",
-    };
-    let mut url = Url::parse(&config.url).ok()?;
-    url.set_path(path);
-    let usual = url.to_string().trim_end_matches('/').to_owned();
-    if usual == config.url {
+/// The same address without TLS, where that is what answers. No credentials are sent to find out, and
+/// none would be afterwards.
+async fn without_tls(paths: &Paths, config: &DestinationConfig) -> Option<(String, String)> {
+    let plain = format!("http://{}", config.url.strip_prefix("https://")?);
+    let is_open = config.credentials == Credentials::None && config.headers.is_empty();
+    if !is_open && !is_loopback(&Url::parse(&plain).ok()?) {
         return None;
     }
-    let there = DestinationConfig { url: usual.clone(), ..config.clone() };
+    let there = DestinationConfig {
+        url: plain.clone(),
+        credentials: Credentials::None,
+        headers: Vec::new(),
+        ..config.clone()
+    };
     let verdict = timeout(USUAL_WAIT, probe(&there)).await.ok()?;
-    (verdict.found == Found::Reachable).then_some(usual)
+    // A server with TLS says 400 to this.
+    let asks = ["(status 401)", "(status 403)"].iter().any(|it| verdict.words.contains(it));
+    if verdict.found != Found::Reachable && !asks {
+        return None;
+    }
+    let command = replace(&paths.config_file(), &config.url, &plain)?;
+    Some((plain, command))
+}
+
+/// The usual address on the same server, also below what stands before it, if one takes data.
+async fn usual(config: &DestinationConfig) -> Option<String> {
+    let usual: &[&str] = match config.kind {
+        DestinationType::Prometheus => &["/api/v1/write", "/api/v1/push"],
+        DestinationType::Loki => &["/loki/api/v1/push"],
+        DestinationType::VictoriaLogs => &["/insert/opentelemetry/v1/logs"],
+        DestinationType::Otlp => &[""],
+    };
+    let url = Url::parse(&config.url).ok()?;
+    let before = url.path().trim_end_matches('/').match_indices('/').map(|(at, _)| at);
+    let whole = url.path().trim_end_matches('/').len();
+    // The longest first, the server's top last.
+    let mut prefixes: Vec<usize> = before.chain([whole]).rev().take(PREFIXES_MAX).collect();
+    prefixes.push(0);
+    prefixes.dedup();
+    let mut addresses = Vec::new();
+    for prefix in prefixes {
+        for path in usual {
+            let mut there = url.clone();
+            there.set_path(&format!("{}{path}", &url.path()[..prefix]));
+            addresses.push(there);
+        }
+    }
+    for there in addresses {
+        let there = there.to_string().trim_end_matches('/').to_owned();
+        if there == config.url {
+            continue;
+        }
+        let other = DestinationConfig { url: there.clone(), ..config.clone() };
+        if probe(&other).await.found == Found::Reachable {
+            return Some(there);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -18,8 +19,9 @@ pub enum Unanswered {
     NotStarted(String),
     #[error("it took more than {} seconds", .0.as_secs())]
     TimedOut(Duration),
-    #[error("it ended with {0}")]
-    Failed(std::process::ExitStatus),
+    /// With the last line that it said of an error.
+    #[error("it ended with {0}{said}", said = said(.1))]
+    Failed(std::process::ExitStatus, String),
 }
 
 /// Standard output of a command that leads its own process group, or what came of it.
@@ -27,19 +29,10 @@ pub fn output(command: &mut Command, wait: Duration) -> Result<String, Unanswere
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| Unanswered::NotStarted(crate::agent::files::words(&error)))?;
-    let stdout = child.stdout.take();
-    // Something it leaves in the background may hold the pipe open: the reader is not waited for.
-    let (sender, received) = std::sync::mpsc::sync_channel(1);
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(stdout) = stdout {
-            let _ = stdout.take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
-        }
-        let _ = sender.send(bytes);
-    });
+    let (received, errors) = (reader(child.stdout.take()), reader(child.stderr.take()));
     let deadline = Instant::now() + wait;
     let status = loop {
         match child.try_wait() {
@@ -54,9 +47,31 @@ pub fn output(command: &mut Command, wait: Duration) -> Result<String, Unanswere
     let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
     let bytes = received.recv_timeout(left).unwrap_or_default();
     if !status.success() {
-        return Err(Unanswered::Failed(status));
+        let errors = errors.recv_timeout(PAUSE).unwrap_or_default();
+        let errors = String::from_utf8_lossy(&errors);
+        let last = errors.lines().rev().find(|line| !line.trim().is_empty());
+        return Err(Unanswered::Failed(status, last.unwrap_or_default().trim().to_owned()));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Something it leaves in the background may hold a pipe open: the reader is not waited for.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, received) = std::sync::mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
+            // More is read and dropped, so that it does not wait for a reader.
+            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        }
+        let _ = sender.send(bytes);
+    });
+    received
+}
+
+fn said(line: &str) -> String {
+    if line.is_empty() { String::new() } else { format!(": {line}") }
 }
 
 /// It, and what it has started.
@@ -90,7 +105,7 @@ mod tests {
     fn one_that_leaves_something_behind_is_heard() {
         let wait = Duration::from_secs(5);
         assert_eq!(sh("echo said", wait).unwrap(), "said\n");
-        assert!(matches!(sh("exit 3", wait), Err(Unanswered::Failed(_))));
+        assert!(matches!(sh("exit 3", wait), Err(Unanswered::Failed(..))));
         let missing = output(&mut Command::new("/nonexistent/program"), wait).unwrap_err();
         assert_eq!(missing.to_string(), "it cannot be started: it does not exist");
     }

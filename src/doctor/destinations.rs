@@ -21,13 +21,16 @@ use crate::config::Config;
 use crate::config::destination::{DestinationConfig, DestinationType};
 use crate::deliver::DestinationStatus;
 use crate::deliver::client::Client;
+use crate::deliver::credentials::COMMAND_TIMEOUT;
 use crate::deliver::own_address;
 use crate::deliver::probe::{Found, Verdict, probe};
 use crate::deliver::status::State;
 use crate::paths::Paths;
 
 /// Longest that one question to a backend may take.
-pub const ASK_WAIT: Duration = Duration::from_secs(8);
+pub const ASK_WAIT: Duration = Duration::from_secs(12);
+// A command that hangs is named, and not the backend that waits for its token.
+const _: () = assert!(ASK_WAIT.as_secs() > COMMAND_TIMEOUT.as_secs());
 /// A `Date` header has whole seconds, and a request takes some time.
 const SKEW_SECONDS_MAX: i64 = 30;
 /// Backends refuse what is further ahead; so does the agent's own clock rule.

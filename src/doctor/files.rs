@@ -11,9 +11,10 @@ use crate::agent::files::words;
 use crate::agent::status::disk_bytes;
 use crate::config::destination::{Credentials, DestinationConfig};
 use crate::config::edit::names_destinations;
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, shape};
 use crate::launch::prepare::Here;
 use crate::paths::Paths;
+use crate::tags::file as project_file;
 
 /// With less room than this nothing can be relied on: SQLite's log alone grows to some megabytes.
 const FREE_BYTES_MIN: u64 = 32 * 1024 * 1024;
@@ -60,7 +61,9 @@ fn configuration(paths: &Paths, here: &Here) -> Check {
     };
     let check = of_problem(name, problem);
     let check = match problem.line {
-        Some(line) if problem.file == file => check.remedy(comment_out(&file, line)),
+        Some(_) if problem.file == file => {
+            check.maybe_remedy(comment_out(problem, |text| shape::read(&file, text, &paths.home).1))
+        }
         None if problem.file == file && last_valid.exists() => check.remedy(format!(
             "cp {0} {0}.broken && cp {1} {0}",
             quoted(&file),
@@ -80,10 +83,8 @@ fn tags(here: &Here) -> Check {
         return Check::ok("tags", why);
     };
     let check = of_problem("tags", problem);
-    let check = match problem.line {
-        Some(line) if problem.file.is_absolute() => check.remedy(comment_out(&problem.file, line)),
-        _ => check,
-    };
+    let said = |text: &str| project_file::read(&problem.file, text).1;
+    let check = check.maybe_remedy(comment_out(problem, said));
     check.all_of(resolved.problems.iter().map(ToString::to_string))
 }
 
@@ -95,7 +96,12 @@ fn of_problem(name: &'static str, problem: &Problem) -> Check {
     let place = Problem { remedy: String::new(), ..problem.clone() }.to_string();
     let check =
         if problem.is_error() { Check::failed(name, place) } else { Check::warning(name, place) };
-    if problem.remedy.is_empty() { check } else { check.by_hand(&problem.remedy) }
+    if problem.remedy.is_empty() {
+        let place = problem.line.map_or(String::new(), |line| format!("line {line} of "));
+        check.by_hand(format!("correct {place}{}", problem.file.display()))
+    } else {
+        check.by_hand(&problem.remedy)
+    }
 }
 
 /// A file or directory that others may use, or that we may not.

@@ -21,6 +21,12 @@ fn effective<'l>(layers: &'l Layers, name: &str) -> Option<(&'l str, &'l str)> {
 }
 
 pub fn check(layers: &Layers) -> Check {
+    let broken = layers.broken();
+    if let Some(first) = broken.first() {
+        return Check::warning("settings", first)
+            .by_hand("mend it: what it says of telemetry, or of a collector, is not seen")
+            .all_of(broken);
+    }
     let wrong = switched_off(layers)
         .or_else(|| exporter(layers))
         .or_else(|| protocol(layers))

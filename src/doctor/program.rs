@@ -1,5 +1,6 @@
 //! Which `claude` runs, of which version, and whether anything keeps ccotel out of it.
 
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +17,11 @@ use crate::verify::known::{self, Effect, Fault};
 
 /// `claude --version` takes half a second; on a busy machine some more.
 const VERSION_WAIT: Duration = Duration::from_secs(10);
+
+/// What a kernel reads of a script's first line is less.
+const FIRST_LINE_BYTES_MAX: u64 = 1024;
+/// What a launch that calls itself says, until it is ended.
+const LOOPED: &str = "launches within each other";
 
 /// The program, its version, the switch, and the shim.
 pub fn checks(paths: &Paths) -> Vec<Check> {
@@ -91,8 +97,7 @@ fn version(program: &Path) -> Check {
     let said = match bounded::output(&mut command, VERSION_WAIT) {
         Ok(said) => said,
         Err(error) => {
-            let why = format!("`{} --version` gave no answer: {error}", program.display());
-            return Check::failed("version", why).remedy(update(program));
+            return unanswered(program, &error);
         }
     };
     let version = said.split_whitespace().next().unwrap_or_default();
@@ -107,6 +112,41 @@ fn version(program: &Path) -> Check {
         },
         |check| check.remedy(update(program)),
     )
+}
+
+/// What cannot start cannot update itself, either.
+fn unanswered(program: &Path, error: &bounded::Unanswered) -> Check {
+    let shown = program.display();
+    if let Some(interpreter) = missing_interpreter(program) {
+        let why =
+            format!("{shown} cannot start: {interpreter}, which its first line names, is gone");
+        return Check::failed("version", why).by_hand(format!(
+            "install {interpreter} again or have it on PATH, or install Claude Code anew"
+        ));
+    }
+    let why = format!("`{shown} --version` gave no answer: {error}");
+    if why.contains(LOOPED) {
+        return Check::failed("version", format!("{shown} calls ccotel again: {LOOPED}"))
+            .by_hand(format!("set {CLAUDE_VARIABLE} to the real Claude Code, or remove {shown}"));
+    }
+    Check::failed("version", why).remedy(update(program))
+}
+
+/// Of a script, what has to run it (`#!/usr/bin/env node`: `node`), if that is not there.
+fn missing_interpreter(program: &Path) -> Option<String> {
+    let mut line = Vec::new();
+    let file = std::fs::File::open(program).ok()?;
+    BufReader::new(file.take(FIRST_LINE_BYTES_MAX)).read_until(b'\n', &mut line).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    let mut words = line.strip_prefix("#!")?.split_whitespace();
+    let first = words.next()?;
+    if !first.ends_with("/env") {
+        return (!Path::new(first).exists()).then(|| first.to_owned());
+    }
+    let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
+    (!is_there).then(|| name.to_owned())
 }
 
 fn judge(version: &str, faults: &[&Fault]) -> Option<Check> {

@@ -3,7 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::config::Problem;
 use crate::config::file::read_text;
+use crate::config::limits::CONFIG_FILE_BYTES_MAX;
 use crate::launch::layers::SETTINGS_FILE_BYTES_MAX;
 use crate::setup::shell::Shell;
 
@@ -53,9 +55,27 @@ fn escaped(letter: char, special: &str) -> impl Iterator<Item = char> {
     special.contains(letter).then_some('\\').into_iter().chain([letter])
 }
 
-/// Makes a line a comment, and keeps the file as it was beside it.
-pub fn comment_out(file: &Path, line: u32) -> String {
-    format!("sed -i.bak '{line}s/^/# /' {}", quoted(file))
+/// Keys without which more would be sent or kept: to leave them out is no remedy.
+const NARROWING: [&str; 4] = ["privacy", "level", "email", "signals"];
+
+/// Makes the line of a problem a comment, and keeps the file as it was beside it. `None` where that
+/// would not mend it, or would break something else: `problems` says what a text would be told.
+pub fn comment_out(problem: &Problem, problems: impl Fn(&str) -> Vec<Problem>) -> Option<String> {
+    let line = problem.line?;
+    let key = problem.key.as_deref().unwrap_or_default();
+    if key.split('.').next_back().is_some_and(|last| NARROWING.contains(&last)) {
+        return None;
+    }
+    let text = read_text(&problem.file, CONFIG_FILE_BYTES_MAX).ok()??;
+    let number = |at: usize| u32::try_from(at + 1).ok();
+    let commented = |(at, it): (usize, &str)| {
+        if number(at) == Some(line) { format!("# {it}\n") } else { format!("{it}\n") }
+    };
+    let mended: String = text.lines().enumerate().map(commented).collect();
+    let (before, after) = (problems(&text), problems(&mended));
+    let is_mended = before.contains(problem) && !after.contains(problem);
+    (is_mended && after.iter().all(|left| before.contains(left)))
+        .then(|| format!("sed -i.bak '{line}s/^/# /' {}", quoted(&problem.file)))
 }
 
 /// Gives a variable in the `env` of Claude Code's settings another value: nothing else of the file

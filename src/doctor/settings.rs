@@ -22,9 +22,14 @@ pub fn checks(here: &Here, endpoint: &Endpoint) -> Vec<Check> {
     let layers = &here.layers;
     vec![
         managed_settings(&layers.managed, endpoint),
-        own_settings::check(layers).details(precedence(layers)),
+        with_precedence(own_settings::check(layers), layers),
         taken_feed(here, endpoint),
     ]
+}
+
+fn with_precedence(mut check: Check, layers: &Layers) -> Check {
+    let own = std::mem::take(&mut check.details);
+    check.details(own.into_iter().chain(precedence(layers)))
 }
 
 fn managed_settings(managed: &[Layer], endpoint: &Endpoint) -> Check {

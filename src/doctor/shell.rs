@@ -66,13 +66,23 @@ pub fn check(paths: &Paths) -> Check {
             "an alias claude='ccotel claude' in its startup file does what the hook does",
         );
     };
-    match ask(&named) {
-        Ok(said) => match parse(&said) {
-            Some(claude) => judge(shell, &claude, paths),
-            None => Check::not_checked("shell", format!("{} gave no answer", named.display())),
-        },
-        Err(error) => Check::not_checked("shell", format!("asking {}: {error}", named.display())),
+    if !named.exists() {
+        let why = format!("SHELL names {}, which is not there", named.display());
+        return Check::not_checked("shell", why)
+            .by_hand("set SHELL to the shell that you type into (`chsh` sets it for good)");
     }
+    let unanswered = match ask(&named) {
+        Ok(said) => match parse(&said) {
+            Some(claude) => return judge(shell, &claude, paths),
+            None => format!("{} gave no answer: its startup files ended it", named.display()),
+        },
+        Err(error) => format!("asking {}: {error}", named.display()),
+    };
+    Check::not_checked("shell", unanswered).by_hand(format!(
+        "see what in the startup files of {0} ends it, waits, or becomes another shell (`exec`); \
+         `{0} -i -c 'type claude'` shows what `claude` is there",
+        shell.name()
+    ))
 }
 
 fn ask(shell: &Path) -> Result<String, bounded::Unanswered> {

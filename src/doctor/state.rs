@@ -73,7 +73,10 @@ fn quarantine(known: &DestinationStatus, refused: &[QuarantineLine]) -> Check {
         return Check::ok(name, "nothing was refused for good");
     }
     let last = refused.last().map_or(String::new(), |line| format!(": {}", line.answer));
-    let why = format!("{} records were refused for good{last}", known.quarantine_kept);
+    let why = match known.quarantine_kept {
+        1 => format!("1 record was refused for good{last}"),
+        records => format!("{records} records were refused for good{last}"),
+    };
     let check = Check::warning(name, why);
     let check = match refused.last().and_then(|line| cause(&line.answer)) {
         Some(cause) => check.by_hand(cause),

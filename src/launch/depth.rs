@@ -16,10 +16,7 @@ const WINDOW_S: i64 = 60;
 
 /// Wrappers call each other.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{DEPTH_MAX} launches within each other: something named `claude` calls ccotel again; set \
-     CCOTEL_CLAUDE to the real one"
-)]
+#[error("{DEPTH_MAX} launches within each other: something named `claude` calls ccotel again")]
 pub struct Looped;
 
 /// The variable's value for what is launched now.

@@ -54,6 +54,22 @@ pub struct Layers {
 }
 
 impl Layers {
+    /// The files among the user's and the project's that are no JSON, with the line: to the layers
+    /// they say nothing.
+    pub fn broken(&self) -> Vec<String> {
+        let silent =
+            self.layers.iter().filter(|it| it.env.is_empty() && it.source.starts_with('/'));
+        let why = |layer: &Layer| {
+            let file = Path::new(&layer.source);
+            let text = read_text(file, SETTINGS_FILE_BYTES_MAX).ok()??;
+            let error = serde_json::from_str::<SettingsFile>(&text).err()?;
+            let words = error.to_string();
+            let words = words.split(" at line ").next().unwrap_or_default();
+            Some(format!("{}:{}: no valid settings: {words}", layer.source, error.line()))
+        };
+        silent.filter_map(why).collect()
+    }
+
     /// The value in effect, of the user's own layers only.
     pub fn of_user(&self, name: &str) -> Option<&str> {
         self.find(name, false)

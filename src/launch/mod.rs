@@ -58,7 +58,8 @@ pub fn main(real: Option<OsString>, arguments: Vec<OsString>) -> Exit {
     let depth = match depth::next(std::env::var_os(depth::VARIABLE).as_deref(), Timestamp::now()) {
         Ok(depth) => depth,
         Err(looped) => {
-            say(&format!("ccotel: {looped}, last by way of {}", found.program.display()));
+            let last = found.program.display();
+            say(&format!("ccotel: {looped}, last {last}; set CCOTEL_CLAUDE to the real one"));
             return Exit::Failed;
         }
     };

@@ -34,11 +34,11 @@ fn a_wrong_budget_names_its_line_and_key() -> Result<()> {
          [budget.project.checkout]\nmonthly_usd = inf\n[budget.team]\npayments = 5\n\"\" = {}\n",
     )?;
     let expected = [
-        "4: `budget.daily_usd` must be above 0",
+        "4: `budget.daily_usd` must be at least 0.01",
         "5: `budget.weekly_usd` must be a number, and is a string",
-        "6: `budget.monthly_usd` must be above 0",
+        "6: `budget.monthly_usd` must be at least 0.01",
         "7: unknown key `budget.dayly_usd`; did you mean `daily_usd`?",
-        "9: `budget.project.checkout.monthly_usd` must be above 0",
+        "9: `budget.project.checkout.monthly_usd` must be at least 0.01",
         "11: `budget.team.payments` must be a table, and is a whole number",
         "is the name of no team",
     ];

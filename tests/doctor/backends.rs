@@ -21,6 +21,25 @@ pub fn situations() -> Vec<Situation> {
         Situation::new("the_url_is_wrong", || to_prometheus("/wrong", |it| it.path == WRITE))
             .of("prom")
             .fails("destination_address", &["(status 404)", "takes data"]),
+        Situation::new("the_servers_prefix_is_half_of_the_url", || {
+            to_prometheus("/prom", |it| it.path == "/prom/api/v1/write")
+        })
+        .of("prom")
+        .fails("destination_address", &["/prom/api/v1/write takes data"]),
+        Situation::new("mimir_takes_pushes", || {
+            to_prometheus("/mimir", |it| it.path == "/mimir/api/v1/push")
+        })
+        .of("prom")
+        .fails("destination_address", &["/mimir/api/v1/push takes data"]),
+        Situation::new("there_is_no_tls_at_the_url", || {
+            let server = backend(|it| it.path == WRITE, server::status(404));
+            let url = server.url(WRITE).replace("http://", "https://");
+            let mut place = connected(&destination("prom", "prometheus", &url, ""));
+            place.keep(server);
+            place
+        })
+        .of("prom")
+        .fails("destination_address", &["answers, without TLS"]),
         Situation::by_hand("loki_without_structured_metadata", without_metadata)
             .of("loki")
             .fails("destination_record", &["refused for good", "allow_structured_metadata: true"]),
@@ -38,7 +57,7 @@ pub fn situations() -> Vec<Situation> {
             .warns("destination_address", &["refused", "waits on disk"]),
         Situation::by_hand("the_backend_hangs", hanging)
             .of("prom")
-            .warns("destination_address", &["no answer within 8 seconds"]),
+            .warns("destination_address", &["no answer within 12 seconds"]),
         Situation::by_hand("a_sign_in_page_answers", sign_in_page)
             .of("prom")
             .fails("destination_address", &["a web page answered"]),

@@ -2,8 +2,9 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use crate::house::CCOTEL;
 use crate::place::Place;
-use crate::table::Situation;
+use crate::table::{Act, Situation};
 
 /// What a remedy that installs from a registry would run here.
 const NPM: &str = r#"#!/bin/sh
@@ -45,6 +46,12 @@ pub fn situations() -> Vec<Situation> {
             place
         })
         .fails("version", &["gave no answer"]),
+        cannot_start("the_interpreter_is_not_on_path", "#!/usr/bin/env no-such-node\n".to_owned())
+            .fails("version", &["cannot start: no-such-node", "install no-such-node"]),
+        cannot_start("the_interpreter_is_gone", "#!/nonexistent/node\n".to_owned())
+            .fails("version", &["cannot start: /nonexistent/node"]),
+        cannot_start("claude_is_ccotel_again", format!("#!/bin/sh\nexec {CCOTEL} claude \"$@\"\n"))
+            .fails("version", &["calls ccotel again", "set CCOTEL_CLAUDE"]),
         Situation::new("a_version_that_sends_nothing", || of_version("2.1.100"))
             .fails("version", &["2.1.100", "send nothing", "issues/33066"]),
         Situation::new("a_version_that_counts_twice", || of_version("2.1.197"))
@@ -77,6 +84,19 @@ pub fn situations() -> Vec<Situation> {
         })
         .warns("shim", &["comes before", "not counted"]),
     ]
+}
+
+/// Until Claude Code is there again.
+fn cannot_start(name: &'static str, script: String) -> Situation {
+    Situation::by_hand(name, move || {
+        let place = Place::new();
+        let claude = place.house.path("bin/claude");
+        let aside = place.house.path("home/claude.aside");
+        std::fs::rename(&claude, &aside).unwrap();
+        place.house.executable("bin/claude", &script);
+        let act: Act = Box::new(move |_| std::fs::rename(aside, claude).unwrap());
+        (place, act)
+    })
 }
 
 fn in_shell(command: &str) -> Place {

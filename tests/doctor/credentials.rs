@@ -15,12 +15,16 @@ use crate::table::{Act, Situation};
 
 pub fn situations() -> Vec<Situation> {
     vec![
-        Situation::by_hand("the_token_has_expired", expired_token)
-            .of("prom")
-            .fails("destination_address", &["(status 401)", "home/prom.token", "read before each"]),
+        Situation::by_hand("the_token_has_expired", expired_token).of("prom").fails(
+            "destination_address",
+            &["refuses the credentials", "(status 401)", "home/prom.token", "read before each"],
+        ),
         Situation::by_hand("the_token_file_is_gone", missing_token)
             .of("prom")
-            .fails("destination_address", &["home/prom.token", "not found"]),
+            .fails("destination_address", &["home/prom.token", "does not exist"]),
+        Situation::by_hand("the_token_command_hangs", hanging_command)
+            .of("prom")
+            .fails("destination_address", &["token_command ran for more than 10 seconds"]),
         Situation::by_hand("credentials_are_wanted_and_none_given", no_credentials)
             .of("prom")
             .fails("destination_address", &["(status 401)", "bearer_token_file"]),
@@ -63,6 +67,19 @@ fn expired_token() -> (Place, Act) {
 
 fn missing_token() -> (Place, Act) {
     with_token(None)
+}
+
+fn hanging_command() -> (Place, Act) {
+    let server = wants_token();
+    let url = server.url(WRITE);
+    let mut place =
+        connected(&destination("prom", "prometheus", &url, "token_command = \"sleep 99\""));
+    place.keep(server);
+    let act: Act = Box::new(move |place| {
+        let key = "token_command = \"echo good\"";
+        reconfigured(place, &destination("prom", "prometheus", &url, key));
+    });
+    (place, act)
 }
 
 fn no_credentials() -> (Place, Act) {

@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::Value;
+
 use crate::backends::{connected, destination};
-use crate::place::Place;
-use crate::table::Situation;
+use crate::place::{Place, check};
+use crate::table::{Act, Situation};
 
 pub fn situations() -> Vec<Situation> {
     vec![
@@ -21,6 +23,19 @@ pub fn situations() -> Vec<Situation> {
             with_config("max_disk = \"lots\"\n")
         })
         .fails("config", &["config.toml:3", "max_disk"]),
+        by_hand("a_destination_has_a_wrong_type", |url| {
+            destination("prom", "promeetheus", url, "")
+        })
+        .fails("config", &["config.toml:5", "`destination.type`", "correct line 5"]),
+        by_hand("a_destination_has_credentials_in_its_url", |url| {
+            destination("prom", "prometheus", &url.replace("://", "://me:secret@"), "")
+        })
+        .fails("config", &["config.toml:6", "must not hold credentials"]),
+        by_hand("a_value_of_several_lines_is_wrong", |url| {
+            let lines = "allowed_hosts = [\n  5,\n]\n".to_owned();
+            lines + &destination("prom", "prometheus", url, "")
+        })
+        .fails("config", &["config.toml:3", "allowed_hosts"]),
         Situation::new("a_key_of_the_configuration_is_unknown", || {
             with_config("max_dsik = \"1 GiB\"\n")
         })
@@ -67,6 +82,18 @@ pub fn situations() -> Vec<Situation> {
         })
         .warns("launches", &["--settings", "not a JSON object"]),
     ]
+}
+
+/// What no line that is left out would mend.
+fn by_hand(name: &'static str, wrong: fn(&str) -> String) -> Situation {
+    Situation::by_hand(name, move || {
+        let url = "http://127.0.0.1:1/api/v1/write";
+        let place = with_config(&wrong(url));
+        assert_eq!(check(&place.doctor(""), "config", None)["remedy"], Value::Null);
+        let right = destination("prom", "prometheus", url, "");
+        let act: Act = Box::new(move |place| place.configure(&right));
+        (place, act)
+    })
 }
 
 fn with_config(more: &str) -> Place {

@@ -202,6 +202,7 @@ fn document() {
     agent
     agent_version
     port
+    history
     clock
     service
     notices

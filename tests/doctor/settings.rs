@@ -29,6 +29,13 @@ pub fn situations() -> Vec<Situation> {
             .warns("settings", &["OTEL_LOGS_EXPORTER is set nowhere"]),
         user("attributes_are_malformed", &[("OTEL_RESOURCE_ATTRIBUTES", Some("a=b,c=my team"))])
             .warns("settings", &["`c=my team`", "drop all of them"]),
+        Situation::by_hand("the_settings_are_no_json", || {
+            let place = Place::new();
+            place.house.write(USER, "{ \"env\": {\n \"A\":");
+            let act: Act = Box::new(|place| _ = place.house.write(USER, "{}"));
+            (place, act)
+        })
+        .warns("settings", &["settings.json:2: no valid settings", "mend it"]),
         Situation::new("the_project_switches_telemetry_off", || {
             let place = Place::new();
             write(&place, PROJECT, &json!({ "CLAUDE_CODE_ENABLE_TELEMETRY": "false" }));

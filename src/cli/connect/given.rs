@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 
 use super::{Args, Kind};
+use crate::agent::files::words;
 use crate::config::destination::read::{NAME_BYTES_MAX, OWNED_HEADERS, name_rule};
 use crate::config::destination::{
     Credentials, DestinationConfig, DestinationType, Protocol, Signals, Tls,
@@ -70,7 +71,7 @@ pub fn destination(args: &Args, file: &ConfigFile) -> Result<DestinationConfig, 
 /// The agent has another working directory.
 pub fn absolute(path: &Path) -> Result<std::path::PathBuf, String> {
     let path = std::path::absolute(path).map_err(|error| {
-        format!("the path {} cannot be used ({})", path.display(), error.kind())
+        format!("the path {} cannot be used ({})", path.display(), words(&error))
     })?;
     if path.is_file() {
         Ok(path)
@@ -99,7 +100,11 @@ fn protocol(kind: DestinationType, given: &str) -> Result<Protocol, String> {
 
 /// A bare address gets the usual path of its type; a path that is given is left alone.
 fn complete(kind: DestinationType, protocol: Protocol, given: &str) -> Result<Url, String> {
-    let mut url = Url::parse(given)
+    let parsed = Url::parse(given);
+    if parsed.as_ref().is_err_and(|error| error.to_string().contains("port")) {
+        return Err(format!("{given} is not an address: its port is no number up to 65535"));
+    }
+    let mut url = parsed
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or_else(|| format!("{given} is not an address: it begins with http:// or https://"))?;

@@ -55,6 +55,9 @@ pub fn look(paths: &Paths, file: &ConfigFile, args: &Args) -> anyhow::Result<Inh
             inherited.left.push(format!("{} names a collector: {why}", layer.source));
         }
     }
+    for broken in here.layers.broken() {
+        inherited.left.push(format!("{broken}; what it exports to is not seen, so mend it first"));
+    }
     let exports = feed::exports(&here.layers, service::address(paths));
     let mut taken = file.destination_names();
     for group in groups(exports) {

@@ -276,8 +276,9 @@ fn draw_destination(
     if backlog.records > 0 {
         line!(
             screen,
-            "    waiting: {} records ({}), the oldest for {}{}",
+            "    waiting: {} record{} ({}), the oldest for {}{}",
             count(backlog.records),
+            if backlog.records == 1 { "" } else { "s" },
             ByteSize(backlog.bytes),
             seconds_words(backlog.oldest_seconds),
             draining(destination, earlier)
