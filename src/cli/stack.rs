@@ -24,6 +24,7 @@ const READY_WAIT_S: u64 = 180;
 Examples:
   ccotel stack up                       start it, and forward to it
   ccotel stack up --profile victoria    VictoriaMetrics and VictoriaLogs as well
+  ccotel stack up --without victoria    without them again; what they stored stays
   ccotel stack status                   addresses, the password, and whether data arrives
 
 It needs Docker or Podman with compose. Everything listens on this machine's loopback alone; a taken \
@@ -40,6 +41,9 @@ enum Command {
         /// Also start one of these; may be repeated, and is remembered
         #[arg(long, value_name = "NAME", value_enum)]
         profile: Vec<Profile>,
+        /// Stop one of these; what it stored stays. May be repeated, and is remembered
+        #[arg(long, value_name = "NAME", value_enum)]
+        without: Vec<Profile>,
         /// Start, and change nothing in config.toml
         #[arg(long)]
         no_connect: bool,
@@ -88,13 +92,30 @@ impl Profile {
             Self::ScrapeDesktop => "scrape-desktop",
         }
     }
+
+    /// As compose.yaml has them.
+    fn services(self) -> &'static [&'static str] {
+        match self.name() {
+            "victoria" => &["victoria-metrics", "victoria-logs"],
+            "renderer" => &["renderer"],
+            "collector" => &["collector"],
+            "scrape" => &["prometheus-scrape"],
+            _ => &["prometheus-scrape-desktop"],
+        }
+    }
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paths = Paths::from_env()?;
     match &args.command {
-        Command::Up { profile, no_connect, wait } => {
-            up(&paths, profile, *no_connect, Duration::from_secs(*wait))
+        Command::Up { profile, without, no_connect, wait } => {
+            if let Some(both) = profile.iter().find(|it| without.contains(it)) {
+                let name = both.name();
+                eprintln!("ccotel: --profile {name} and --without {name}: give one of them");
+                return Ok(Exit::Usage);
+            }
+            let wait = Duration::from_secs(*wait);
+            up(&paths, profile, without, *no_connect, wait)
         }
         Command::Down => down(&paths),
         Command::Restart => restart(&paths),
@@ -110,51 +131,86 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn up(
     paths: &Paths,
     profiles: &[Profile],
+    without: &[Profile],
     no_connect: bool,
     wait: Duration,
 ) -> anyhow::Result<Exit> {
     let directory = paths.stack_dir();
     let engine = Engine::find(&directory)?;
-    let mut settings = Settings::read(&directory)?.unwrap_or_default();
-    let mut names: Vec<&str> = settings.profiles();
-    names.extend(profiles.iter().map(|profile| profile.name()));
-    names.sort_unstable();
-    names.dedup();
-    let names = names.join(",");
-    settings.set("COMPOSE_PROFILES", &names);
+    let before = Settings::read(&directory)?;
+    let mut settings = before.clone().unwrap_or_default();
+    let old = settings.get("COMPOSE_PROFILES").unwrap_or_default().to_owned();
+    for profile in without.iter().filter(|profile| settings.has_profile(profile.name())) {
+        engine.remove(profile.services())?;
+    }
+    settings.set("COMPOSE_PROFILES", &chosen(&settings, profiles, without));
     settings.complete()?;
     private::private_dir(&directory)?;
     files::write(&directory)?;
     settings.save(&directory)?; // compose asks for it even to say what runs
-    if !engine.is_up() {
-        for (taken, free) in settings.move_taken_ports()? {
-            say_wrapped(&format!("port {taken} is taken; {free} is used instead"));
-        }
-    }
-    if settings.is_scraped() {
-        scraping::prepare(paths, &mut settings)?;
-    }
-    settings.save(&directory)?;
-    let services = health::services(&settings);
-    if let Err(error) = engine.run(&["up", "-d", "--remove-orphans"]) {
-        // One that does not become healthy keeps those that wait for it from starting.
-        let late: Vec<_> =
-            wait::late(&services).into_iter().map(|(service, _)| service.name).collect();
-        if late.len() < services.len() {
-            eprintln!("ccotel: not ready: {}", late.join(", "));
-            wait::say_logs(&engine, &directory);
-        }
-        return Err(error);
-    }
-    if !wait::until_ready(&services, wait) {
-        wait::say_logs(&engine, &directory);
-        return Ok(Exit::Failed);
+    let started = start(paths, &engine, before.as_ref(), &mut settings, wait);
+    if !matches!(started, Ok(true)) {
+        // What did not start is not remembered, and what was taken off stays off.
+        let mut kept = settings.clone();
+        kept.set("COMPOSE_PROFILES", &old);
+        settings.set("COMPOSE_PROFILES", &chosen(&kept, &[], without));
+        settings.complete()?;
+        settings.save(&directory)?;
+        return started.map(|_| Exit::Failed);
     }
     if !no_connect {
         connected::connect(paths, &settings)?;
     }
     show::addresses(&settings);
     Ok(Exit::Done)
+}
+
+fn chosen(settings: &Settings, profiles: &[Profile], without: &[Profile]) -> String {
+    let mut names = settings.profiles();
+    names.extend(profiles.iter().map(|profile| profile.name()));
+    names.retain(|name| without.iter().all(|profile| profile.name() != *name));
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}
+
+/// Starts what is not there or has changed. False, after saying why, if it does not come.
+fn start(
+    paths: &Paths,
+    engine: &Engine,
+    before: Option<&Settings>,
+    settings: &mut Settings,
+    wait: Duration,
+) -> anyhow::Result<bool> {
+    let directory = paths.stack_dir();
+    // What it was started with, if it runs.
+    let running = before.filter(|_| engine.is_up());
+    for (taken, free) in settings.move_taken_ports(running)? {
+        say_wrapped(&format!("port {taken} is taken; {free} is used instead"));
+    }
+    if settings.is_scraped() {
+        scraping::prepare(paths, settings)?;
+    }
+    for (variable, hash) in files::hashes(&directory)? {
+        settings.set(variable, &hash);
+    }
+    settings.save(&directory)?;
+    let services = health::services(settings);
+    if let Err(error) = engine.run(&["up", "-d", "--remove-orphans"]) {
+        // One that does not become healthy keeps those that wait for it from starting.
+        let late: Vec<_> =
+            wait::late(&services).into_iter().map(|(service, _)| service.name).collect();
+        if late.len() < services.len() {
+            eprintln!("ccotel: not ready: {}", late.join(", "));
+            wait::say_logs(engine, &directory);
+        }
+        return Err(error);
+    }
+    let ready = wait::until_ready(&services, wait);
+    if !ready {
+        wait::say_logs(engine, &directory);
+    }
+    Ok(ready)
 }
 
 /// The engine and the settings of a stack that was started once.
@@ -168,7 +224,7 @@ fn started(paths: &Paths) -> anyhow::Result<Engine> {
 }
 
 fn down(paths: &Paths) -> anyhow::Result<Exit> {
-    started(paths)?.run(&["down"])?;
+    started(paths)?.run_for_all(&["down"])?;
     say_wrapped(
         "The stack is down; what it stored stays, and what is due for it waits on disk until `ccotel stack up`.",
     );
@@ -195,7 +251,7 @@ fn reset(paths: &Paths, yes: bool) -> anyhow::Result<Exit> {
         eprintln!("ccotel: nothing was changed; `ccotel stack reset --yes` if that is meant");
         return Ok(Exit::Failed);
     }
-    engine.run(&["down", "--volumes", "--remove-orphans"])?;
+    engine.run_for_all(&["down", "--volumes", "--remove-orphans"])?;
     say_wrapped("The stack is down, and empty; `ccotel stack up` begins anew.");
     Ok(Exit::Done)
 }

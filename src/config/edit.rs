@@ -60,6 +60,33 @@ impl ConfigFile {
         names.map(str::to_owned).collect()
     }
 
+    /// Where the destination of this name is. `None` if there is none.
+    pub fn destination_url(&self, name: &str) -> Option<&str> {
+        let tables = self.document.get("destination").and_then(Item::as_array_of_tables)?;
+        let is_it = |table: &&Table| table.get("name").and_then(Item::as_str) == Some(name);
+        tables.iter().find(is_it)?.get("url")?.as_str()
+    }
+
+    /// Gives the destination of this name another address, and leaves all else of it. False if there
+    /// is none.
+    pub fn set_destination_url(&mut self, name: &str, url: &str) -> bool {
+        let tables = self.document.get_mut("destination").and_then(Item::as_array_of_tables_mut);
+        let is_it = |table: &&mut Table| table.get("name").and_then(Item::as_str) == Some(name);
+        let Some(table) = tables.and_then(|tables| tables.iter_mut().find(is_it)) else {
+            return false;
+        };
+        match table.get_mut("url") {
+            // A comment behind it stays.
+            Some(Item::Value(known)) => {
+                let decor = known.decor().clone();
+                *known = url.into();
+                *known.decor_mut() = decor;
+            }
+            _ => _ = table.insert("url", value(url)),
+        }
+        true
+    }
+
     /// `[privacy] level` as this file states it, or the default.
     pub fn privacy_level(&self) -> PrivacyLevel {
         let level = self.document.get("privacy").and_then(|privacy| privacy.get("level")?.as_str());
@@ -283,6 +310,17 @@ mod tests {
 
     const WRITTEN_BY_HAND: &str = "# mine\n[tags]\nteam = \"platform\" # us\n\n\
         # the old one\n[[destination]]\nname = \"old\"\ntype = \"loki\"\nurl = \"http://l\"\n";
+
+    #[test]
+    fn another_address_leaves_all_else_of_a_destination() {
+        let text = "# \"http://b\"\n[[destination]]\nname = \"a\"\nurl = \"http://a\" # here\nprivacy = \"minimal\"\n";
+        let mut file = ConfigFile::of_text(Path::new("config.toml"), text).unwrap();
+        assert_eq!(file.destination_url("a"), Some("http://a"));
+        assert_eq!(file.destination_url("b"), None);
+        assert!(!file.set_destination_url("b", "http://b"));
+        assert!(file.set_destination_url("a", "http://b"));
+        assert_eq!(file.to_string(), text.replace("http://a", "http://b"));
+    }
 
     #[test]
     fn adding_and_removing_keeps_what_was_there() {

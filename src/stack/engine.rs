@@ -13,6 +13,10 @@ const WAYS: [(&str, &[&str]); 4] = [
     ("podman-compose", &[]),
 ];
 
+/// Of compose.yaml. Compose leaves what is not of a profile in use alone, so that one which was started
+/// and is not remembered would go on after `down`.
+const ALL_PROFILES: &str = "victoria,renderer,collector,scrape,scrape-desktop";
+
 /// A compose that answers, and the stack's directory.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -72,10 +76,17 @@ impl Engine {
 
     /// Runs it with the user's terminal, so that its own progress is seen.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let status = self
-            .command(arguments)
-            .status()
-            .map_err(|error| self.failed(arguments, &files::words(&error)))?;
+        self.checked(&mut self.command(arguments), arguments)
+    }
+
+    /// The same for what concerns containers of every profile.
+    pub fn run_for_all(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        self.checked(self.command(arguments).env("COMPOSE_PROFILES", ALL_PROFILES), arguments)
+    }
+
+    fn checked(&self, command: &mut Command, arguments: &[&str]) -> anyhow::Result<()> {
+        let status =
+            command.status().map_err(|error| self.failed(arguments, &files::words(&error)))?;
         anyhow::ensure!(status.success(), self.failed(arguments, &status.to_string()));
         Ok(())
     }
@@ -85,6 +96,14 @@ impl Engine {
         let output =
             self.command(&["ps", "-q"]).stdout(Stdio::piped()).stderr(Stdio::null()).output();
         output.is_ok_and(|output| output.status.success() && !output.stdout.trim_ascii().is_empty())
+    }
+
+    /// Stops these services, and removes their containers where compose can; volumes stay.
+    pub fn remove(&self, services: &[&str]) -> anyhow::Result<()> {
+        self.run_for_all(&[&["stop"], services].concat())?;
+        // podman-compose has no `rm`; one that is stopped starts no more, either.
+        let _ = self.run_for_all(&[&["rm", "--force"], services].concat());
+        Ok(())
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

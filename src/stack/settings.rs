@@ -26,11 +26,19 @@ pub const PORTS: [(&str, u16, &str); 10] = [
 /// Ports that are tried above a taken one.
 const PORTS_TRIED: u16 = 200;
 const PASSWORD_BYTES: usize = 18;
+const FIRST_LINE: &str = "# Made by `ccotel stack up`; yours to change, then `up` again.";
 
 /// The settings in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     lines: Vec<String>,
+}
+
+/// Of a stack that was never started.
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lines: vec![FIRST_LINE.to_owned()] }
+    }
 }
 
 impl Settings {
@@ -90,10 +98,6 @@ impl Settings {
 
     /// What every stack needs and is not there yet. The password is made once.
     pub fn complete(&mut self) -> anyhow::Result<()> {
-        if self.lines.is_empty() {
-            self.lines
-                .push("# Made by `ccotel stack up`; yours to change, then `up` again.".to_owned());
-        }
         self.set("COMPOSE_PROJECT_NAME", "ccotel");
         self.set("GRAFANA_DIR", "./grafana");
         for name in ["GRAFANA_ADMIN_PASSWORD", "GRAFANA_RENDERER_TOKEN"] {
@@ -113,12 +117,15 @@ impl Settings {
         Ok(())
     }
 
-    /// Gives every taken port another; says which were moved. For a stack that does not run.
-    pub fn move_taken_ports(&mut self) -> anyhow::Result<Vec<(u16, u16)>> {
+    /// Gives every taken port another, and says which were moved. `running` is what the stack was
+    /// started with, if it runs: its ports are taken by itself.
+    pub fn move_taken_ports(&mut self, running: Option<&Self>) -> anyhow::Result<Vec<(u16, u16)>> {
+        let runs = |of: &str| running.is_some_and(|running| running.has_ports(of));
         let mut moved = Vec::new();
-        let mut given = Vec::new();
+        let own = PORTS.iter().filter(|(_, _, of)| runs(of));
+        let mut given: Vec<u16> = own.map(|(name, ..)| self.port(name)).collect();
         for (name, _, of) in PORTS {
-            if !of.is_empty() && !self.profiles().iter().any(|profile| profile.starts_with(of)) {
+            if runs(of) || !self.has_ports(of) {
                 continue;
             }
             let wanted = self.port(name);
@@ -133,6 +140,11 @@ impl Settings {
             self.set(name, &free.to_string());
         }
         Ok(moved)
+    }
+
+    /// Whether ports of these profiles are in use: see `PORTS`.
+    fn has_ports(&self, of: &str) -> bool {
+        of.is_empty() || self.profiles().iter().any(|profile| profile.starts_with(of))
     }
 }
 
@@ -162,6 +174,7 @@ mod tests {
         second.complete().unwrap();
         assert_eq!(second, first);
         assert!(first.get("GRAFANA_ADMIN_PASSWORD").unwrap().len() >= 20);
+        assert_eq!(first.lines[0], FIRST_LINE);
         assert_eq!(second.port("LOKI_PORT"), 4000);
         assert_eq!(second.port("GRAFANA_PORT"), 3000);
     }
@@ -173,7 +186,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.set("GRAFANA_PORT", &port.to_string());
         settings.set("LOKI_PORT", &port.to_string());
-        let moved = settings.move_taken_ports().unwrap();
+        let moved = settings.move_taken_ports(None).unwrap();
         assert_eq!(moved.iter().filter(|(from, _)| *from == port).count(), 2);
         assert_ne!(settings.port("GRAFANA_PORT"), port);
         assert_ne!(settings.port("GRAFANA_PORT"), settings.port("LOKI_PORT"));
@@ -185,11 +198,14 @@ mod tests {
         let port = taken.local_addr().unwrap().port().to_string();
         let mut settings = Settings::default();
         settings.set("COLLECTOR_HEALTH_PORT", &port);
-        settings.move_taken_ports().unwrap();
+        settings.set("LOKI_PORT", &port);
+        let running = settings.clone();
+        settings.move_taken_ports(Some(&running)).unwrap();
         assert_eq!(settings.get("COLLECTOR_HEALTH_PORT"), Some(port.as_str()));
         settings.set("COMPOSE_PROFILES", "collector");
-        settings.move_taken_ports().unwrap();
+        settings.move_taken_ports(Some(&running)).unwrap();
         assert_ne!(settings.get("COLLECTOR_HEALTH_PORT"), Some(port.as_str()));
+        assert_eq!(settings.get("LOKI_PORT"), Some(port.as_str()), "it runs there itself");
     }
 
     #[test]

@@ -15,7 +15,10 @@ const DOCKER: &str = r#"#!/bin/sh
 echo "$@" >> "$DOCKER_CALLS"
 if [ "$1" = info ] && [ -n "$DOCKER_IS_DOWN" ]; then echo "Cannot connect to the Docker daemon" >&2; exit 1; fi
 if [ "$2" = version ] && [ -n "$DOCKER_HAS_NO_COMPOSE" ]; then echo "unknown command" >&2; exit 1; fi
-if [ "$2" = up ]; then echo "no such image" >&2; exit 18; fi
+if [ "$2" = up ]; then
+  while read -r line; do case $line in COMPOSE_PROFILES=*) echo "$line" >> "$DOCKER_CALLS";; esac; done < .env
+  echo "no such image" >&2; exit 18
+fi
 exit 0
 "#;
 
@@ -44,7 +47,11 @@ fn stack(
             std::fs::set_permissions(&docker, PermissionsExt::from_mode(0o755))?;
         }
     }
-    let mut command = sandbox.ccotel(&[&["stack"], arguments].concat());
+    // Whoever is strict has this in a startup file.
+    let ccotel = sandbox.ccotel(&[&["stack"], arguments].concat());
+    let mut command = sandbox.command("/bin/sh");
+    command.args(["-c", "umask 077; exec \"$0\" \"$@\""]);
+    command.arg(ccotel.get_program()).args(ccotel.get_args());
     command.env("PATH", &programs).env("DOCKER_CALLS", sandbox.home().join("calls"));
     if !variable.is_empty() {
         command.env(variable, "1");
@@ -112,20 +119,38 @@ fn up() -> Result<()> {
     ] {
         ensure!(directory.join(file).is_file(), "{file} is missing");
     }
+    for (path, wanted) in [("grafana/alerts", 0o755), ("grafana", 0o755), ("loki.yaml", 0o644)] {
+        let mode = std::fs::metadata(directory.join(path))?.permissions().mode() & 0o777;
+        ensure!(mode == wanted, "{path} is {mode:o}, which no container could read");
+    }
     let settings = private(&directory.join(".env"))?;
-    ensure!(settings.contains("COMPOSE_PROFILES=victoria"), "{settings}");
-    ensure!(settings.contains("datasources-victoria"), "{settings}");
+    ensure!(settings.starts_with("# Made by `ccotel stack up`"), "{settings}");
+    ensure!(settings.contains("COMPOSE_PROFILES=\n"), "it did not start: {settings}");
+    ensure!(!settings.contains("datasources-victoria"), "{settings}");
+    ensure!(settings.contains("PROMETHEUS_CONFIG_HASH="), "{settings}");
     let password = |text: &str| {
         text.lines().find(|line| line.starts_with("GRAFANA_ADMIN_PASSWORD=")).map(str::to_owned)
     };
     let first = password(&settings).context("a password")?;
     ensure!(first.len() > 40, "{first}");
     let calls = std::fs::read_to_string(sandbox.home().join("calls"))?;
-    let expected = ["compose version", "info", "compose ps -q", "compose up -d --remove-orphans"];
+    let expected =
+        ["compose version", "info", "compose up -d --remove-orphans", "COMPOSE_PROFILES=victoria"];
     ensure!(calls.lines().collect::<Vec<_>>() == expected, "{calls}");
 
     says(&stack(&sandbox, true, "", &["up"])?, 1, &[])?;
     ensure!(password(&private(&directory.join(".env"))?) == Some(first), "the password stays");
+    std::fs::write(
+        directory.join(".env"),
+        settings.replace("COMPOSE_PROFILES=", "COMPOSE_PROFILES=victoria"),
+    )?;
+    let both = ["up", "--profile", "victoria", "--without", "victoria"];
+    says(&stack(&sandbox, true, "", &both)?, 2, &["one of them"])?;
+    says(&stack(&sandbox, true, "", &["up", "--without", "victoria"])?, 1, &[])?;
+    let settings = std::fs::read_to_string(directory.join(".env"))?;
+    ensure!(settings.contains("COMPOSE_PROFILES=\n"), "it is off: {settings}");
+    let calls = std::fs::read_to_string(sandbox.home().join("calls"))?;
+    ensure!(calls.contains("compose stop victoria-metrics victoria-logs\n"), "{calls}");
     says(&stack(&sandbox, true, "", &["reset"])?, 1, &["--yes"])?;
     says(&stack(&sandbox, true, "", &["reset", "--yes"])?, 0, &["empty"])?;
     says(&stack(&sandbox, true, "", &["down"])?, 0, &["stays"])?;
