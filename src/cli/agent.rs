@@ -22,6 +22,11 @@ mod logs;
 
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = false)]
+#[command(after_help = "\
+Examples:
+  ccotel agent restart           after an upgrade; no connection is refused
+  ccotel agent logs --follow     what happens to it
+  ccotel agent stop --stay       none until `ccotel agent start`")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -30,6 +35,10 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the agent in the foreground (for systemd, launchd, or to watch it)
+    #[command(after_help = "\
+Examples:
+  ccotel agent run             until Ctrl-C
+  ccotel agent run --gateway   for many senders")]
     Run {
         /// Where an agent runs already, wait, and take over when it ends
         #[arg(long)]
@@ -41,14 +50,24 @@ pub enum Command {
         detached: bool,
     },
     /// Start the agent, also after `stop --stay`
+    #[command(after_help = "\
+Examples:
+  ccotel agent start")]
     Start,
     /// Stop the agent until the next `claude`
+    #[command(after_help = "\
+Examples:
+  ccotel agent stop          until the next `claude`
+  ccotel agent stop --stay   until `ccotel agent start`")]
     Stop {
         /// Do not start it with the next `claude` either, only with `ccotel agent start`
         #[arg(long)]
         stay: bool,
     },
     /// Replace the running agent by this version; no connection is refused meanwhile
+    #[command(after_help = "\
+Examples:
+  ccotel agent restart")]
     Restart {
         #[arg(long, hide = true)]
         if_older: bool,

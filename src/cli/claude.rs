@@ -4,6 +4,10 @@ use crate::exit::Exit;
 use crate::launch;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel claude                    a session, counted
+  ccotel claude -p \"what is new\"   whatever `claude` takes, it takes")]
 pub struct Args {
     /// Passed to Claude Code as they are
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -11,6 +15,10 @@ pub struct Args {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel wrap /opt/launcher/claude --resume     a program in its own place, counted
+  ccotel wrap node cli.js -p hello              the same with a program in front")]
 pub struct WrapArgs {
     /// The program to run, and its arguments
     #[arg(

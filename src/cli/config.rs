@@ -10,6 +10,11 @@ use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = false)]
+#[command(after_help = "\
+Examples:
+  ccotel config show                     every value, and where it came from
+  ccotel config check                    whether all of it is valid
+  ccotel config set tags.team platform   change one")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -18,10 +23,22 @@ pub struct Args {
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
     /// The directories and files in use
+    #[command(after_help = "\
+Examples:
+  ccotel config path
+  ccotel config path --json")]
     Path(Format),
     /// Every value in effect, and which file it came from
+    #[command(after_help = "\
+Examples:
+  ccotel config show
+  ccotel config show --json")]
     Show(Format),
     /// Whether the files, and any .ccotel.toml that counts here, are valid; exit code 1 if not
+    #[command(after_help = "\
+Examples:
+  ccotel config check
+  ccotel config check --json   for programs; exit code 1 if something is wrong")]
     Check(Format),
     /// Change one value of the user's config.toml, and leave the rest as it is
     #[command(after_help = "\

@@ -11,6 +11,10 @@ use crate::exit::Exit;
 use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel disconnect prometheus-localhost         asks if something still waits for it
+  ccotel disconnect prometheus-localhost --yes   gives that up unasked")]
 pub struct Args {
     /// The destination's name
     pub name: String,

@@ -23,6 +23,11 @@ const SCHEMA: u32 = 1;
 const TOKENS_MAX: usize = tokens::TOKENS_MAX;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel gateway token add ci-1      who may send
+  ccotel gateway token ls            what came from whom
+  ccotel gateway token revoke ci-1   no longer")]
 pub struct Args {
     #[command(subcommand)]
     pub subject: Subject,
@@ -31,6 +36,10 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub enum Subject {
     /// The tokens by which senders are known
+    #[command(after_help = "\
+Examples:
+  ccotel gateway token add ci-1
+  ccotel gateway token ls")]
     #[command(subcommand)]
     Token(Token),
 }
@@ -40,6 +49,10 @@ pub enum Token {
     /// Make a token, and print the variables that the sender needs; it is shown this once
     Add(Add),
     /// List who may send, and what came from whom
+    #[command(after_help = "\
+Examples:
+  ccotel gateway token ls
+  ccotel gateway token ls --json")]
     Ls {
         #[command(flatten)]
         place: Place,
@@ -48,6 +61,9 @@ pub enum Token {
         json: bool,
     },
     /// End a sender's tokens, at once
+    #[command(after_help = "\
+Examples:
+  ccotel gateway token revoke ci-1")]
     Revoke {
         name: String,
         /// Keep the newest one: when every sender has what `add --also` made
@@ -59,6 +75,10 @@ pub enum Token {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel gateway token add ci-1             prints the variables that it needs
+  ccotel gateway token add ci-1 --replace   a new token for the old one")]
 pub struct Add {
     /// The sender: it becomes the label `sender`
     pub name: String,

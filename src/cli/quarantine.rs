@@ -32,6 +32,11 @@ const NO_AGENT: &str =
     "no agent runs, and only it can open the quarantine; `ccotel agent start` starts it";
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel quarantine ls        what is kept, and why
+  ccotel quarantine show 3    one request
+  ccotel quarantine retry 3   send it again")]
 pub struct Args {
     #[command(subcommand)]
     pub action: Action,
@@ -40,6 +45,10 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 pub enum Action {
     /// List what is kept
+    #[command(after_help = "\
+Examples:
+  ccotel quarantine ls
+  ccotel quarantine ls loki-localhost --json")]
     Ls {
         /// Only this destination's
         destination: Option<String>,
@@ -48,6 +57,10 @@ pub enum Action {
         json: bool,
     },
     /// Show one request: what the backend said, and what is in it
+    #[command(after_help = "\
+Examples:
+  ccotel quarantine show 3
+  ccotel quarantine show 3 --all")]
     Show {
         id: i64,
         /// Print all of it, however long
@@ -55,8 +68,15 @@ pub enum Action {
         all: bool,
     },
     /// Send requests again, as they were
+    #[command(after_help = "\
+Examples:
+  ccotel quarantine retry 3 4
+  ccotel quarantine retry --all")]
     Retry(Which),
     /// Write a request's body to a file, as it was sent
+    #[command(after_help = "\
+Examples:
+  ccotel quarantine export 3 --output body.bin")]
     Export {
         id: i64,
         /// The file to make (default: standard output)
@@ -64,6 +84,10 @@ pub enum Action {
         output: Option<PathBuf>,
     },
     /// Let go of requests; they stay counted as quarantined
+    #[command(after_help = "\
+Examples:
+  ccotel quarantine drop 3 4
+  ccotel quarantine drop --all --yes")]
     Drop {
         #[command(flatten)]
         which: Which,

@@ -8,6 +8,10 @@ use crate::paths::Paths;
 use super::say;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel retry                        every destination
+  ccotel retry prometheus-localhost   this one")]
 pub struct Args {
     /// The destination's name [default: all]
     pub name: Option<String>,

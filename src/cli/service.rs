@@ -21,6 +21,10 @@ const SCHEMA: u32 = 1;
 
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = false)]
+#[command(after_help = "\
+Examples:
+  ccotel service install     from login on
+  ccotel service status      who starts the agent here")]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -29,14 +33,25 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Have systemd or launchd run the agent from login on
+    #[command(after_help = "\
+Examples:
+  ccotel service install
+  ccotel service install --socket   systemd keeps the sockets")]
     Install {
         /// systemd keeps the sockets, and starts the agent with the first connection
         #[arg(long)]
         socket: bool,
     },
     /// Take the service out again; the agent then starts with the next `claude`
+    #[command(after_help = "\
+Examples:
+  ccotel service uninstall")]
     Uninstall,
     /// Who starts the agent here, and whether that is in order
+    #[command(after_help = "\
+Examples:
+  ccotel service status
+  ccotel service status --json")]
     Status {
         /// Print one JSON document
         #[arg(long)]

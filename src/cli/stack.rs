@@ -37,6 +37,10 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Start it, wait until it answers, and forward to it
+    #[command(after_help = "\
+Examples:
+  ccotel stack up
+  ccotel stack up --profile victoria --wait 300")]
     Up {
         /// Also start one of these; may be repeated, and is remembered
         #[arg(long, value_name = "NAME", value_enum)]
@@ -52,22 +56,39 @@ enum Command {
         wait: u64,
     },
     /// Stop it; data stays
+    #[command(after_help = "\
+Examples:
+  ccotel stack down")]
     Down,
     /// Stop and start its containers
+    #[command(after_help = "\
+Examples:
+  ccotel stack restart")]
     Restart,
     /// Addresses, the password, whether each server answers and data arrives
+    #[command(after_help = "\
+Examples:
+  ccotel stack status
+  ccotel stack status --json")]
     Status {
         /// Print one JSON document
         #[arg(long)]
         json: bool,
     },
     /// Stop it, and remove all that it has stored
+    #[command(after_help = "\
+Examples:
+  ccotel stack reset
+  ccotel stack reset --yes")]
     Reset {
         /// Answer yes to questions
         #[arg(long)]
         yes: bool,
     },
     /// Where its files are
+    #[command(after_help = "\
+Examples:
+  ccotel stack path")]
     Path,
 }
 

@@ -25,6 +25,13 @@ pub mod screen;
 const REDRAW_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel status             once
+  ccotel status --watch     again every second, until Ctrl-C
+  ccotel status --json      for programs
+
+Exit code 3 where no agent runs.")]
 pub struct Args {
     /// Print one JSON document
     #[arg(long, conflicts_with = "watch")]

@@ -13,6 +13,10 @@ use crate::paths::Paths;
 use crate::report::table::money;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel tags           what is in effect in this directory, and why
+  ccotel tags --json    for programs")]
 pub struct Args {
     /// Print one JSON document
     #[arg(long)]

@@ -16,6 +16,10 @@ use crate::exit::Exit;
 use crate::paths::Paths;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel agent logs -n 20      the last lines
+  ccotel agent logs --follow   and what is added")]
 pub struct Args {
     /// How many lines
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100, value_parser = whole_number)]
