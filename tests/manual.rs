@@ -36,6 +36,7 @@ fn every_command_has_a_page() {
     assert!(shown.len() > 10, "{shown:?}");
     for command in shown {
         let page = page(&format!("ccotel-{command}"));
+        assert!(page.contains("Examples:"), "{command}: {page}");
         assert!(page.contains(&format!(".TH ccotel-{command} 1")), "{command}: {page}");
         assert_eq!(page, printed(&["man", &command]), "{command}");
     }

@@ -23,6 +23,10 @@ const OPENER_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  ccotel open                in the browser
+  ccotel open --no-browser   the file that leads there
+
 The page is served by the agent on this machine, for you alone: it listens on loopback, and asks for a \
 token that only a file of yours holds. That file leads the browser to it; it works until the agent is \
 replaced.")]

@@ -21,6 +21,9 @@ const SCHEMA: u32 = 1;
 const VALUE_CHARS_MAX: usize = 40;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ccotel privacy preview   what each level keeps")]
 pub struct Args {
     #[command(subcommand)]
     pub action: Action,

@@ -12,6 +12,10 @@ use crate::statusline::{chain, line};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  ccotel statusline                       ours alone
+  ccotel statusline --chain 'echo mine'   yours above it
+
 In ~/.claude/settings.json (`ccotel setup --with statusline` puts it there):
   \"statusLine\": { \"type\": \"command\", \"command\": \"ccotel statusline\" }
 

@@ -15,6 +15,10 @@ use crate::top::{self, json, terminal};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Examples:
+  ccotel top          until q
+  ccotel top --json   one snapshot, for programs
+
 Keys: arrows or j and k select, Enter shows what happened in a session, s < > sort, r reverses, \
 a shows all of today's sessions, / filters, ? explains the columns, q quits.
 
