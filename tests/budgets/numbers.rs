@@ -12,7 +12,7 @@ use crate::harness::sandbox::Sandbox;
 const PROJECT: &str = "demo";
 const TEAM: &str = "platform";
 
-const BUDGETS: &str = "[budget]\ndaily_usd = 1000\nweekly_usd = 0.001\nnotify = false\n\
+const BUDGETS: &str = "[budget]\ndaily_usd = 1000\nweekly_usd = 0.01\nnotify = false\n\
     [budget.project.demo]\nmonthly_usd = 0.5\n[budget.project.elsewhere]\nmonthly_usd = 9\n\
     [budget.team.platform]\nweekly_usd = 3\n";
 
@@ -45,7 +45,7 @@ fn every_place_says_what_report_says() -> Result<()> {
     recorded::send(&sandbox, recorded::RICH, Part::Whole)?;
     let expected = [
         ("daily", 1000.0, None, reported(&sandbox, "today", None)?),
-        ("weekly", 0.001, None, reported(&sandbox, "this-week", None)?),
+        ("weekly", 0.01, None, reported(&sandbox, "this-week", None)?),
         (
             "monthly",
             0.5,

@@ -34,7 +34,7 @@ fn today_is_that_of_report_and_the_closest_budget_is_named() -> Result<()> {
     let sandbox = Sandbox::new()?;
     let file = sandbox.config_dir().join("config.toml");
     let listen = std::fs::read_to_string(&file)?;
-    let budgets = "[budget]\ndaily_usd = 1000\n[budget.project.elsewhere]\ndaily_usd = 0.001\n";
+    let budgets = "[budget]\ndaily_usd = 1000\n[budget.project.elsewhere]\ndaily_usd = 0.01\n";
     std::fs::write(file, format!("{listen}{budgets}"))?;
     sandbox.start_agent()?;
     recorded::send(&sandbox, recorded::RICH, Part::Whole)?;
