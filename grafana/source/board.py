@@ -17,7 +17,7 @@ INPUTS = {
 
 
 class Board:
-    def __init__(self, file, uid, title, description, datasources, variables=("team", "project", "user", "model"),
+    def __init__(self, file, uid, title, description, datasources, variables=("team", "project", "sender", "user", "model"),
                  hours="now-7d"):
         self.file, self.uid, self.title, self.description = file, uid, title, description
         self.datasources, self.variables, self.since = datasources, variables, hours
@@ -94,6 +94,7 @@ def datasource(key):
 VARIABLES = {
     "team": ("Team", f'label_values({SERIES}, team)'),
     "project": ("Project", f"label_values({SERIES}{{{OWNER[0]}}}, project)"),
+    "sender": ("Sender", f"label_values({SERIES}{{{', '.join(OWNER[:2])}}}, sender)"),
     "user": ("User", f"label_values({SERIES}{{{', '.join(OWNER)}}}, user_email)"),
     "model": ("Model", f"label_values({SERIES}{{{', '.join(OWNER)}}}, model)"),
     "install": ("Install", "label_values(ccotel_build_info, instance)"),

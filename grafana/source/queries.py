@@ -36,7 +36,7 @@ DECISIONS = "claude_code_code_edit_tool_decision_total"
 ACTIVE = "claude_code_active_time_seconds_total"
 
 # What a series is filtered by. Only cost and tokens have a model.
-OWNER = [chosen("team", "team"), chosen("project", "project")]
+OWNER = [chosen("team", "team"), chosen("project", "project"), chosen("sender", "sender")]
 USER, MODEL = chosen("user_email", "user"), chosen("model", "model")
 OF_EVERYTHING = [*OWNER, USER]
 WITH_MODEL = {COST, TOKENS}

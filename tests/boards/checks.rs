@@ -115,6 +115,7 @@ fn known_names() -> Result<()> {
         [
             "team",
             "project",
+            "sender",
             "instance",
             "job",
             "destination",

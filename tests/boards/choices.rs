@@ -14,7 +14,8 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const OPUS: &str = "claude-opus-4-8";
 const HAIKU: &str = "claude-haiku-4-5-20251001";
 /// Variables of which some are chosen. All others are All.
-const VARIABLES: [&str; 6] = ["team", "project", "user", "model", "install", "destination"];
+const VARIABLES: [&str; 7] =
+    ["team", "project", "sender", "user", "model", "install", "destination"];
 
 /// Nothing chosen of a variable is All.
 #[derive(Clone, Debug, Default)]

@@ -17,7 +17,7 @@ STORY = [
 def board(events):
     board = Board("claude-code-session", "claude-code-session" + events.suffix, "Claude Code Session",
                   "One session's story. Opened by a click in Claude Code Sessions.",
-                  ["prometheus", "victorialogs" if events.suffix else "loki"], variables=("session", "team", "project"))
+                  ["prometheus", "victorialogs" if events.suffix else "loki"], variables=("session", "team", "project", "sender"))
 
     def ask(expr, legend="", when="total"):
         return event(events, events.of_session(expr), legend, when)
