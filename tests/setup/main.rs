@@ -3,6 +3,7 @@
 //! This program is also the `claude` that those shells find: called by that name it says what it was
 //! given, and sends one event to the agent, as Claude Code would.
 
+mod asked;
 #[expect(dead_code, reason = "shared by test binaries, none of which uses all of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         hooks::cases(),
         lints::cases(),
         undo::cases(),
+        asked::cases(),
         service::cases(),
         sockets::cases(),
         status_line::cases(),
