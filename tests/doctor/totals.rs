@@ -44,7 +44,7 @@ fn boards(prometheus: &Prometheus) -> BTreeMap<String, Answered> {
     let of_metrics = exprs.filter(|it| it.contains("claude_code_") && !it.contains("|="));
     // Everything is chosen.
     let all = |expr: &str| {
-        ["team", "project", "user", "model", "install", "destination"]
+        ["team", "project", "sender", "user", "model", "install", "destination"]
             .iter()
             .fold(expr.to_owned(), |expr, name| expr.replace(&format!("${{{name}:regex}}"), ".*"))
     };
