@@ -2,6 +2,7 @@
 //! truth: with everything shown, and with variables chosen (`choices.rs`).
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ccotel::config::destination::DestinationType;
@@ -14,8 +15,8 @@ use crate::choices::{Choice, Chosen};
 use crate::dashboards::{self, Board, targets, text};
 use crate::grafana::Range;
 use crate::harness::cases::Case;
-use crate::harness::http;
 use crate::harness::programs::Program;
+use crate::harness::{http, poll};
 use crate::servers::Server;
 use crate::{health, renamed, rules};
 
@@ -27,6 +28,8 @@ const HEALTH: &str = "ccotel-health";
 const SESSION: &str = "claude-code-session.json";
 /// VictoriaMetrics shows what is older than half a minute.
 const SEEN_AFTER_S: i64 = 60;
+/// Of what Loki flushes it shows a part for some seconds, while the machine is busy.
+const FLUSHED: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     let counters = |name: &str, program: Program| {
@@ -60,7 +63,7 @@ fn check(counters: Option<Program>, events: Option<Program>) -> Result<()> {
         asker.rules()?;
     }
     if asker.is_loki {
-        asker.loki_rules()?;
+        poll::until("the whole fortnight", FLUSHED, || asker.loki_rules())?;
     }
     asker.all()
 }
