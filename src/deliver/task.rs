@@ -9,23 +9,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Pace, draw};
 use super::client::{Answer, Client, Failure};
-use super::delivery::{Delivery, Verdict};
+use super::delivery::Delivery;
 use super::horizon::Horizon;
-use super::lane::{LaneState, RECORDS_MIN_FOR_RATE};
+use super::lane::LaneState;
 use super::learned::Learned;
 use super::negotiation::Negotiation;
-use super::outcome::{Outcome, Sent, classify};
+use super::outcome::{Sent, classify};
 use super::split::count;
 use super::status::Health;
 use super::wire::{Encoded, Wire};
 use super::{loki, otlp, remote_write_v1, remote_write_v2};
 use crate::config::destination::{DestinationConfig, DestinationType, Protocol};
-use crate::store::handle::{Content, Handle, Lane, Quarantined, Refused};
+use crate::store::handle::{Content, Handle, Lane, Refused};
 
 use own::Own;
 pub use own::{OwnValue, OwnValues};
 use put_back::PutBack;
 
+mod apply;
 mod own;
 mod put_back;
 mod report;
@@ -313,82 +314,6 @@ impl Task {
             result = &mut sending => Some(result),
             () = self.shared.stop.cancelled() => {
                 tokio::time::timeout(STOP_GRACE, sending).await.ok()
-            }
-        }
-    }
-
-    fn apply(&mut self, index: usize, outcome: Outcome, request: Encoded) {
-        let now = Instant::now();
-        let now_ms = (self.clock)();
-        let place = self.client.place();
-        let negotiation_fixed = self.negotiation().is_fixed();
-        let lane = &mut self.lanes[index];
-        let Some(delivery) = lane.delivery.as_mut() else { return };
-        match outcome {
-            Outcome::Accepted { refused, status, answer } => {
-                let quarantined = (refused > 0).then(|| Quarantined {
-                    at_ms: now_ms,
-                    records: refused,
-                    status,
-                    answer: answer.clone(),
-                    wire: request.wire.name().to_owned(),
-                    body: request.body,
-                });
-                // Old samples are carried by later ones: none of them is quarantined.
-                let given_up = refused > 0 && !delivery.is_old(now_ms);
-                delivery.accepted(quarantined, now_ms);
-                lane.succeeded();
-                self.succeeded(now_ms);
-                if given_up {
-                    self.note_given_up(refused, &place, status, &answer);
-                }
-            }
-            Outcome::Refused { status, answer } => {
-                let verdict = delivery.refused(status, &answer, request, now_ms);
-                lane.go_on();
-                if let Verdict::GivenUp { quarantined, compacted } = verdict {
-                    self.horizon.left_out(&compacted);
-                    if quarantined > 0 {
-                        self.note_given_up(quarantined, &place, status, &answer);
-                    }
-                }
-            }
-            Outcome::TooLarge { answer } => {
-                let halved = delivery.too_large(&answer, request, now_ms);
-                lane.shrink_for_good();
-                lane.go_on();
-                if !halved {
-                    self.note_given_up(1, &place, 413, &answer);
-                }
-            }
-            Outcome::Fallback if negotiation_fixed => lane.park(
-                format!(
-                    "{place} does not take remote_write 2.0; set protocol to \"auto\" or \"1.0\""
-                ),
-                now,
-            ),
-            Outcome::Fallback => {
-                // Prometheus 3.5 answers 415 and takes the data all the same.
-                delivery.outcome_unknown();
-                lane.go_on();
-            }
-            Outcome::Retry { why, after } => {
-                if request.wire == Wire::RemoteWrite2 {
-                    // It may have taken what it could.
-                    delivery.outcome_unknown();
-                }
-                lane.retry_later(why, after, draw(), now);
-            }
-            Outcome::SlowDown { why, after } => {
-                // What is too much for the rate at once would be so for ever.
-                delivery.halve(RECORDS_MIN_FOR_RATE.into(), now_ms);
-                lane.shrink_for_rate();
-                lane.retry_later(why, after, draw(), now);
-                self.pace.slow_down();
-            }
-            Outcome::Park { why } => {
-                tracing::warn!(destination = %self.name, "parked: {why}");
-                lane.park(why, now);
             }
         }
     }

@@ -115,15 +115,15 @@ mod tests {
     #[test]
     fn a_whole_document_is_understood() {
         let document = json!({
-            "session_id": "a", "cwd": "/work/sub",
-            "workspace": {"current_dir": "/work/sub", "project_dir": "/work"},
+            "session_id": "a", "cwd": "/shop/web",
+            "workspace": {"current_dir": "/shop/web", "project_dir": "/shop"},
             "cost": {"total_cost_usd": 0.25},
             "context_window": {"context_window_size": 200_000, "current_usage":
                 {"input_tokens": 10_000, "cache_read_input_tokens": 40_000, "output_tokens": 9}},
             "rate_limits": {"five_hour": {"used_percentage": 23.5, "resets_at": 1_738_425_600}},
         });
         let input = Input::parse(document.to_string().as_bytes()).unwrap();
-        assert_eq!(input.directory, Some("/work".into()));
+        assert_eq!(input.directory, Some("/shop".into()));
         assert_eq!((input.cost_usd, input.context_percent), (Some(0.25), Some(25.0)));
         let limit = Limit { used_percent: 23.5, resets_at: Some(1_738_425_600) };
         assert_eq!(input.limits.0, [("five_hour".to_owned(), limit)].into());

@@ -26,13 +26,7 @@ pub fn vmalert() -> Result<()> {
     let truth = asker.fortnight.truth().total.cost_usd;
     poll::until("all rules", EVALUATED, || {
         let answer = vmalert.json("/api/v1/rules", &[])?;
-        let groups = answer["data"]["groups"].as_array().context("groups")?;
-        let rules: Vec<&Value> = groups
-            .iter()
-            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
-            .collect();
-        ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
-        for rule in rules {
+        for rule in loaded(&answer)? {
             ensure!(text(rule, "lastError").is_empty(), "{rule}");
             let is_evaluated = !text(rule, "lastEvaluation").starts_with("0001-");
             ensure!(is_evaluated, "not evaluated yet: {rule}");
@@ -47,19 +41,22 @@ pub fn vmalert() -> Result<()> {
     })
 }
 
+/// What `/api/v1/rules` lists; all of ours are among them.
+fn loaded(answer: &Value) -> Result<Vec<&Value>> {
+    let groups = answer["data"]["groups"].as_array().context("groups")?;
+    let rules: Vec<&Value> =
+        groups.iter().flat_map(|group| group["rules"].as_array().into_iter().flatten()).collect();
+    ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
+    Ok(rules)
+}
+
 impl Asker {
     /// Every rule that Prometheus has loaded, asked at the fortnight's end.
     pub fn rules(&self) -> Result<()> {
         let prometheus = self.counters.as_ref().context("no server of counters")?;
         let answer = prometheus.json("/api/v1/rules", &[])?;
-        let groups = answer["data"]["groups"].as_array().context("groups")?;
-        let rules: Vec<&Value> = groups
-            .iter()
-            .flat_map(|group| group["rules"].as_array().into_iter().flatten())
-            .collect();
-        ensure!(rules.len() >= RULES_MIN, "only {} rules are loaded", rules.len());
         let truth = self.fortnight.truth().total.cost_usd;
-        for rule in rules {
+        for rule in loaded(&answer)? {
             let (name, query) = (text(rule, "name"), text(rule, "query"));
             let found = self.value(prometheus, "/api/v1/query", query)?;
             if text(rule, "type") == "recording" {

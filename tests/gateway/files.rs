@@ -43,14 +43,7 @@ fn renewed() -> Result<()> {
         })?;
         ensure!(before.client()?.send(&work.metrics(2)).await == Answer::Success);
         fs::copy(next.path("tls.key"), gateway.authority.path("tls.key"))?;
-        poll::until("the next certificate is in use", DEADLINE, || {
-            ensure!(
-                gateway.log()?.contains("the certificate's files were read"),
-                "{}",
-                gateway.log()?
-            );
-            Ok(())
-        })?;
+        gateway.has_read_certificates()?;
         let answer = before.client()?.send(&work.metrics(3)).await;
         ensure!(
             matches!(answer, Answer::Broken(_)),

@@ -99,6 +99,15 @@ impl Gateway {
         Ok(fs::read_to_string(log_file(&self.sandbox))?)
     }
 
+    /// Waits until changed certificates, its own or those of an authority, are in use.
+    pub fn has_read_certificates(&self) -> Result<()> {
+        poll::until("changed certificates are in use", DEADLINE, || {
+            let log = self.log()?;
+            ensure!(log.contains("the certificate's files were read"), "{log}");
+            Ok(())
+        })
+    }
+
     /// Rows of `report --by sender`: sender, cost, sessions, requests.
     pub fn report(&self) -> Result<Vec<(String, f64, u64, u64)>> {
         let document =
