@@ -112,7 +112,7 @@ pub fn number(value: &Value) -> i32 {
 
 /// Polls a condition; fails long after it should have come true.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(value) = condition() {
             return value;

@@ -10,6 +10,7 @@ use ccotel::agent::ensure::{EnsureError, ensure};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 
+use crate::addresses::free_address;
 use crate::home::{Client, Home, config, is_gone, kill, until};
 
 #[test]
@@ -96,7 +97,7 @@ fn a_restart_binds_an_address_that_was_added() {
     let home = Home::new();
     home.say(&["agent", "start"]);
     let first = home.address();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address().unwrap();
     home.configure(&format!("[agent]\nlisten = [\"127.0.0.1:0\", \"{free}\"]\n"));
     until("the change is noticed", || home.warnings().contains("agent restart").then_some(()));
     home.say(&["agent", "restart"]);

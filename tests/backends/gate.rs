@@ -10,8 +10,8 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderName, Response, StatusCode, Uri};
 use bytes::Bytes;
 
-use crate::harness::http;
 use crate::harness::serving::Serving;
+use crate::harness::{addresses, http};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Gate {
             .fallback(pass)
             .layer(DefaultBodyLimit::disable())
             .with_state(shared.clone());
-        let address = http::free_address()?;
+        let address = addresses::free_address()?;
         Ok(Self { address, shared, _serving: Serving::start(address, router)? })
     }
 

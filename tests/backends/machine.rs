@@ -27,7 +27,7 @@ const EXPORT_MS: i64 = 10 * SECOND_MS;
 const TICK_MS: i64 = 15 * SECOND_MS;
 
 /// Delivery of days, on a loaded machine.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(40);
+const DRAIN_DEADLINE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub const COST: &str = "claude_code_cost_usage_USD_total";

@@ -12,7 +12,7 @@ use crate::harness::loki_rules::{EntryProto, LabelPair, PushRequest, StreamProto
 use crate::harness::poll;
 
 /// A flush of Loki's.
-const SEEN_DEADLINE: Duration = Duration::from_secs(10);
+const SEEN_DEADLINE: Duration = Duration::from_mins(1);
 
 const HOUR_S: i64 = 3600;
 const DAY_S: i64 = 24 * HOUR_S;

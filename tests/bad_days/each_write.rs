@@ -33,7 +33,7 @@ const LIVES_MAX: u32 = 4;
 const ROUNDS: u64 = 2;
 const COST: f64 = 0.25;
 /// Longest until the agent answers again by itself.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 const LOOK_PERIOD: Duration = Duration::from_millis(20);
 
 pub fn trials() -> Vec<Trial> {

@@ -22,7 +22,7 @@ use crate::programs::Program;
 const ERRORS: &str = "a_file_system_that_becomes_read_only_for_its_errors_loses_nothing";
 const RECOVERS: &str = "a_read_only_file_system_refuses_until_it_is_writable_again";
 const NOW_AND_THEN: &str = "a_disk_with_errors_now_and_then_loses_nothing_and_counts_nothing_twice";
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// What writes, of what SQLite and the agent ask of the kernel.
 const WRITES: &str = "pwrite64,ftruncate,fallocate,fdatasync,fsync,mkdir,rename,unlink";
 

@@ -10,7 +10,7 @@ use crate::house::House;
 pub const RECORDS: u64 = 20;
 
 /// For a request that is refused again and again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What Claude Code would send; the same each time that it is sent.
 pub struct Request {

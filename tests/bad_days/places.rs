@@ -100,7 +100,7 @@ fn backlog() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answered = runtime.block_on(otlp::send(&otlp::endpoint(&house), 0));
     assert_eq!(answered.status, 200);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let status = house.json(&["status", "--json"]);
         if status["destinations"][0]["backlog"]["records"] == otlp::RECORDS {

@@ -12,21 +12,22 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::routing::get;
 use serde_json::Value;
 
+use crate::harness::addresses;
 use crate::harness::loki_stand_in::{self, SharedTenants};
 use crate::harness::programs::Program;
+use crate::harness::server_process::ServerProcess;
 use crate::harness::serving::Serving;
-use crate::harness::{http, poll};
 
 /// Answers what the test's thread says; what needs no server is answered here.
 const DOCKER: &str = r#"#!/bin/sh
@@ -45,7 +46,6 @@ code=$(cat "$ENGINE/answer"); rm "$ENGINE/answer"
 exit "$code"
 "#;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-const READY: Duration = Duration::from_mins(1);
 
 /// Programs that the stand-in itself runs.
 pub const NEEDS: [&str; 2] = ["docker-compose", "python3"];
@@ -154,57 +154,42 @@ fn start_all(
 }
 
 enum Running {
-    Program(Child),
+    Program { _process: ServerProcess },
     Server { _serving: Serving },
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Self::Program(child) = self {
-            http::end(child);
-        }
-    }
 }
 
 fn start(directory: &Path, name: &str, service: &Value) -> Result<Running> {
     let address = published(service)?;
     let volume = directory.join("volumes").join(name);
     fs::create_dir_all(&volume)?;
-    let started = match name {
+    match name {
         "prometheus" => {
             let program = Program::Prometheus.find().context(Program::Prometheus.missing())?;
             let mounted = [("/prometheus", volume.as_path())];
             let arguments = arguments(service, &mounted)?;
             // The container's port is published on this one.
             let listen = format!("--web.listen-address={address}");
-            spawn(&program, &arguments, Some(listen), &volume)?
+            let ready_url = format!("http://{address}/-/ready");
+            run(Command::new(program).args(arguments).arg(listen), &volume, &ready_url)
         }
-        "loki" if Program::Loki.find().is_some() => loki(service, address, &volume)?,
-        "loki" => {
-            let router = loki_stand_in::router(SharedTenants::default(), false);
-            Running::Server { _serving: Serving::start(address, router)? }
-        }
-        _ => {
-            let router = Router::new().route("/api/health", get(|| async { "{}" }));
-            Running::Server { _serving: Serving::start(address, router)? }
-        }
-    };
-    let ready = match name {
-        "prometheus" => "/-/ready",
-        "loki" => "/ready",
-        _ => "/api/health",
-    };
-    poll::until(name, READY, || {
-        let (status, body) = http::get(&format!("http://{address}{ready}"), &[])?;
-        ensure!(status == 200, "{status}: {body}");
-        Ok(())
-    })?;
-    Ok(started)
+        "loki" if Program::Loki.find().is_some() => loki(service, address, &volume),
+        "loki" => serve_itself(address, loki_stand_in::router(SharedTenants::default(), false)),
+        _ => serve_itself(address, Router::new().route("/api/health", get(|| async { "{}" }))),
+    }
+}
+
+fn serve_itself(address: SocketAddr, router: Router) -> Result<Running> {
+    Ok(Running::Server { _serving: Serving::start(address, router)? })
+}
+
+fn run(command: &mut Command, directory: &Path, ready_url: &str) -> Result<Running> {
+    let command = command.current_dir(directory);
+    Ok(Running::Program { _process: ServerProcess::start(command, directory, ready_url)? })
 }
 
 /// With the container's paths in the configuration, and its ports, made this machine's.
 fn loki(service: &Value, address: SocketAddr, volume: &Path) -> Result<Running> {
-    let grpc = http::free_address()?;
+    let grpc = addresses::free_address()?;
     let file = host_path(service, "/etc/loki/loki.yaml")?;
     let volume_text = volume.display().to_string();
     let config = fs::read_to_string(file)?
@@ -216,25 +201,8 @@ fn loki(service: &Value, address: SocketAddr, volume: &Path) -> Result<Running> 
     let config = config.split("# Errors are events").next().unwrap_or_default();
     fs::write(volume.join("loki.yaml"), config)?;
     let program = Program::Loki.find().context(Program::Loki.missing())?;
-    let arguments = [format!("-config.file={volume_text}/loki.yaml")];
-    spawn(&program, &arguments, None, volume)
-}
-
-fn spawn(
-    program: &Path,
-    arguments: &[String],
-    more: Option<String>,
-    directory: &Path,
-) -> Result<Running> {
-    let child = Command::new(program)
-        .args(arguments)
-        .args(more)
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok(Running::Program(child))
+    let config_file = format!("-config.file={volume_text}/loki.yaml");
+    run(Command::new(program).arg(config_file), volume, &format!("http://{address}/ready"))
 }
 
 /// The command's, with what is mounted at its place on this machine. The longest path first.

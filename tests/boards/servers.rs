@@ -3,30 +3,22 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::dashboards::root;
 use crate::harness::programs::Program;
-use crate::harness::{http, poll};
-
-const READY: Duration = Duration::from_mins(1);
+use crate::harness::server_process::ServerProcess;
+use crate::harness::{addresses, http};
 
 /// Ends when dropped.
 pub struct Server {
     address: SocketAddr,
-    child: Child,
+    _process: ServerProcess,
     _directory: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        http::end(&mut self.child);
-    }
 }
 
 impl Server {
@@ -43,23 +35,14 @@ impl Server {
         ready: &str,
         arguments: impl Fn(&str, SocketAddr) -> Result<Vec<String>>,
     ) -> Result<Self> {
-        let (address, directory) = (http::free_address()?, TempDir::new()?);
+        let (address, directory) = (addresses::free_address()?, TempDir::new()?);
         let arguments = arguments(&directory.path().display().to_string(), address)?;
         let path = program.find().with_context(|| program.missing())?;
-        let child = Command::new(path)
-            .args(arguments)
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let server = Self { address, child, _directory: directory };
-        poll::until(ready, READY, || {
-            let (status, body) = http::get(&server.url(ready), &[])?;
-            ensure!(status == 200, "{status}: {body}");
-            Ok(())
-        })?;
-        Ok(server)
+        let mut command = Command::new(path);
+        command.args(arguments).current_dir(directory.path());
+        let ready_url = format!("http://{address}{ready}");
+        let process = ServerProcess::start(&mut command, directory.path(), &ready_url)?;
+        Ok(Self { address, _process: process, _directory: directory })
     }
 
     /// With the rules included; `program` is an older or a newer one.
@@ -94,7 +77,7 @@ impl Server {
     /// With all rules but the logs', asked of and written to that one: as they are, but at once.
     pub fn vmalert(of: &Self) -> Result<Self> {
         // Older ones want somebody to send alerts to.
-        let nobody = http::free_address()?;
+        let nobody = addresses::free_address()?;
         Self::start(Program::Vmalert, "/health", |directory, address| {
             for entry in std::fs::read_dir(root().join("grafana/alerts"))? {
                 let path = entry?.path();
@@ -120,7 +103,7 @@ impl Server {
 
     /// The demo's first day is older than what is in memory only.
     pub fn loki() -> Result<Self> {
-        let grpc = http::free_address()?;
+        let grpc = addresses::free_address()?;
         Self::start(Program::Loki, "/ready", |directory, address| {
             let config = std::fs::read_to_string(root().join("stack/loki.yaml"))?
                 .replace("/etc/loki", directory)

@@ -14,7 +14,7 @@ use crate::containers::{self, Engine};
 use crate::harness::cases::Case;
 use crate::harness::programs::Program;
 use crate::harness::sandbox::Sandbox;
-use crate::harness::{http, poll};
+use crate::harness::{addresses, http, poll};
 use crate::tools::on_path;
 
 const ARRIVAL: Duration = Duration::from_mins(1);
@@ -64,7 +64,7 @@ impl World {
         fs::create_dir_all(&stack)?;
         let mut settings = String::new();
         for name in PORTS {
-            let free = http::free_address()?.port();
+            let free = addresses::free_address()?.port();
             let port = if name == "GRAFANA_PORT" { taken.local_addr()?.port() } else { free };
             writeln!(settings, "{name}={port}")?;
         }

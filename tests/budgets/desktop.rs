@@ -13,7 +13,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::{http, poll};
 use crate::numbers::{metrics_url, sandbox};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// Far below what the recorded session costs, and far above.
 const BUDGETS: &str = "[budget]\ndaily_usd = 0.02\nmonthly_usd = 1000\n\
     [budget.project.demo]\nweekly_usd = 0.03\n";

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::harness::http::free_address;
+use super::harness::addresses::free_address;
 
 /// Until the port can be bound again.
 const BIND_PAUSE: Duration = Duration::from_millis(5);

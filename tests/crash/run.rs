@@ -29,7 +29,7 @@ const MOOD_MS_MAX: u64 = 400;
 /// How long a real Prometheus runs, or is gone, at most.
 const REAL_MS_MAX: u64 = 3_000;
 const KNOCK_PAUSE: Duration = Duration::from_millis(2);
-const ADDRESS_DEADLINE: Duration = Duration::from_secs(20);
+const ADDRESS_DEADLINE: Duration = Duration::from_mins(1);
 /// Progress is said so often.
 const SAY_EVERY: usize = 100;
 

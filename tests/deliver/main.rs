@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests; clippy knows them by #[test] only")]
 
+#[path = "../harness/addresses.rs"]
+mod addresses;
 mod balance;
 mod connect;
 mod faults;

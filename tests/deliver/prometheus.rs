@@ -13,6 +13,7 @@ use ccotel::deliver::{DestinationStatus, Manager};
 use ccotel::store::handle::{Content, Lane, SeriesSamples};
 use libtest_mimic::Trial;
 
+use super::addresses::free_address;
 use super::machine::{HOUR_MS, METRIC, MINUTE_MS, Machine};
 use super::setup::{INSTALL, destination, running, series, status, status_when, trial};
 use super::store::Store;
@@ -67,8 +68,7 @@ impl Prometheus {
         let storage = tempfile::tempdir().unwrap();
         let config = storage.path().join("prometheus.yml");
         std::fs::write(&config, "global: {}\n").unwrap();
-        // Prometheus cannot be handed a socket: a port that the kernel has just given out.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address().unwrap();
         let process = Command::new(binary().expect("the trial is ignored without it"))
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", storage.path().join("data").display()))

@@ -51,7 +51,7 @@ pub async fn status(manager: &Manager) -> DestinationStatus {
 
 /// The status, once it is in this state.
 pub async fn status_when(manager: &Manager, state: State) -> DestinationStatus {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let status = status(manager).await;
         if status.state == state {

@@ -10,7 +10,7 @@ use ccotel::store::handle::{
 };
 use tokio::sync::{mpsc, watch};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 #[derive(Default)]
 pub struct Kept {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
+use crate::harness::addresses;
 use crate::harness::cases::Case;
-use crate::harness::http;
 use crate::harness::poll;
 use crate::harness::programs::Program;
 use crate::harness::sandbox::Sandbox;
 use crate::running::{self, Running};
 
-const BEGUN_DEADLINE: Duration = Duration::from_secs(30);
+const BEGUN_DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     vec![
@@ -45,7 +45,7 @@ fn wrong_use() -> Result<()> {
 
 fn down() -> Result<()> {
     let sandbox = Sandbox::new()?;
-    let url = format!("http://{}/api/v1/write", http::free_address()?);
+    let url = format!("http://{}/api/v1/write", addresses::free_address()?);
     sandbox.run(&["connect", "prometheus", &url, "--name", "away"])?;
     fails(&sandbox, &["--to-destinations", "--yes"], 1, "away: ")?;
     fails(&sandbox, &["--to-destinations", "--yes"], 1, "nothing was sent")
@@ -53,7 +53,7 @@ fn down() -> Result<()> {
 
 fn unasked() -> Result<()> {
     let sandbox = Sandbox::new()?;
-    let url = format!("http://{}/api/v1/write", http::free_address()?);
+    let url = format!("http://{}/api/v1/write", addresses::free_address()?);
     sandbox.run(&["connect", "prometheus", &url, "--name", "team-prom"])?;
     fails(&sandbox, &["--to-destinations"], 1, "--yes` if that is meant")?;
     // A name alone makes no stack of ours.

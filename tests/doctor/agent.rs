@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::http;
+use crate::harness::addresses;
 use crate::house::CCOTEL;
 use crate::place::Place;
 use crate::table::{Act, Situation};
@@ -95,7 +95,7 @@ pub fn situations() -> Vec<Situation> {
         .warns("port", &["is taken by", "(pid ", "so the agent listens on"]),
         Situation::new("another_address_is_configured", || {
             let mut place = Place::new();
-            place.address = http::free_address().unwrap();
+            place.address = addresses::free_address().unwrap();
             place.configure("");
             place
         })

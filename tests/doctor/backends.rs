@@ -7,7 +7,7 @@ use ccotel::deliver::loki::PushRequest;
 use jiff::{SignedDuration, Timestamp};
 use prost::Message as _;
 
-use crate::harness::http;
+use crate::harness::addresses;
 use crate::harness::loki::{Loki, Which};
 use crate::place::Place;
 use crate::server::{self, Reply, Request, Server};
@@ -169,7 +169,7 @@ fn unknown_host() -> (Place, Act) {
 }
 
 fn down() -> (Place, Act) {
-    let address = http::free_address().unwrap();
+    let address = addresses::free_address().unwrap();
     let url = format!("http://{address}{WRITE}");
     let place = connected(&destination("prom", "prometheus", &url, ""));
     let act: Act = Box::new(move |place| {

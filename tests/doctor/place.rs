@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{http, poll};
+use crate::harness::{addresses, poll};
 use crate::house::{CCOTEL, House};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Says its version, and becomes a newer one when it is told to.
 const CLAUDE: &str = r#"#!/bin/sh
@@ -35,7 +35,7 @@ impl Place {
         let house = House::new();
         house.executable("bin/claude", CLAUDE);
         house.write("home/claude-version", "2.1.329\n");
-        let address = http::free_address().unwrap();
+        let address = addresses::free_address().unwrap();
         let place = Self { house, address, shell: String::new(), parts: Vec::new() };
         place.configure("");
         place

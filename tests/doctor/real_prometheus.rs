@@ -1,19 +1,14 @@
 //! A real Prometheus, as somebody has set it up.
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-use anyhow::ensure;
+use std::process::Command;
 
 use crate::backends::{WRITE, connected, destination};
+use crate::harness::addresses;
 use crate::harness::programs::Program;
-use crate::harness::{http, poll};
+use crate::harness::server_process::ServerProcess;
 use crate::place::Place;
 use crate::table::{Act, Situation};
-
-/// A loaded machine takes its time.
-const START_DEADLINE: Duration = Duration::from_secs(30);
 
 pub fn situations() -> Vec<Situation> {
     vec![
@@ -28,40 +23,18 @@ pub fn situations() -> Vec<Situation> {
     ]
 }
 
-/// A real Prometheus at an address of its own, as somebody has set it up.
-struct Prometheus {
-    child: Child,
-}
-
-impl Prometheus {
-    fn start(place: &Place, address: SocketAddr, config: &str, flags: &[&str]) -> Self {
-        let file = place.house.write("prometheus/prometheus.yml", config);
-        let child = Command::new(Program::Prometheus.find().unwrap())
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", place.house.path("prometheus/data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--log.level=error")
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let started = Self { child };
-        poll::until("Prometheus", START_DEADLINE, || {
-            let (status, body) = http::get(&format!("http://{address}/-/ready"), &[])?;
-            ensure!(status == 200, "{status}: {body}");
-            Ok(())
-        })
-        .unwrap();
-        started
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        http::end(&mut self.child);
-    }
+/// At an address of its own, as somebody has set it up.
+fn start(place: &Place, address: SocketAddr, config: &str, flags: &[&str]) -> ServerProcess {
+    let file = place.house.write("prometheus/prometheus.yml", config);
+    let directory = place.house.path("prometheus");
+    let mut command = Command::new(Program::Prometheus.find().unwrap());
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .arg("--log.level=error")
+        .args(flags);
+    ServerProcess::start(&mut command, &directory, &format!("http://{address}/-/ready")).unwrap()
 }
 
 const RECEIVER: &str = "--web.enable-remote-write-receiver";
@@ -71,13 +44,13 @@ fn set_up_anew(
     before: (&'static str, &'static [&'static str]),
     after: (&'static str, &'static [&'static str]),
 ) -> (Place, Act) {
-    let address = http::free_address().unwrap();
+    let address = addresses::free_address().unwrap();
     let url = format!("http://{address}{WRITE}");
     let place = connected(&destination("prom", "prometheus", &url, ""));
-    let running = Prometheus::start(&place, address, before.0, before.1);
+    let running = start(&place, address, before.0, before.1);
     let act: Act = Box::new(move |place| {
         drop(running);
-        let again = Prometheus::start(place, address, after.0, after.1);
+        let again = start(place, address, after.0, after.1);
         place.keep(again);
     });
     (place, act)

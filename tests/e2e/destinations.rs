@@ -15,7 +15,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::{scenario, totals};
 
 /// They follow the series at once.
-const OWN_DEADLINE: Duration = Duration::from_secs(30);
+const OWN_DEADLINE: Duration = Duration::from_mins(1);
 const NEEDS: &[Program] = &[Program::Claude, Program::Prometheus];
 
 pub fn cases() -> Vec<Case> {

@@ -23,7 +23,7 @@ const NEEDS: &[Program] = &[Program::Claude, Program::Prometheus];
 const KILLS: usize = 10;
 
 /// A worker that was killed is replaced, and holder and worker are gone, well before this.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     vec![

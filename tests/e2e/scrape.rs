@@ -17,7 +17,7 @@ const COST: &str = "claude_code_cost_usage_USD_total";
 /// No test takes as long.
 const WINDOW: &str = "10m";
 /// Scrapes are a second apart, and a machine may be busy.
-const SEEN: Duration = Duration::from_secs(30);
+const SEEN: Duration = Duration::from_mins(1);
 const EXACT_USD: f64 = 1e-9;
 
 pub fn cases() -> Vec<Case> {

@@ -14,7 +14,7 @@ use crate::harness::programs::Program;
 use crate::harness::sandbox::Sandbox;
 use crate::harness::script::{Script, Turn, Usage};
 use crate::harness::terminal::Terminal;
-use crate::harness::{http, poll, totals};
+use crate::harness::{addresses, http, poll, totals};
 
 const PROMPT: &str = "is the marker there";
 
@@ -177,7 +177,7 @@ struct Other(TcpListener);
 
 impl Other {
     fn listen() -> Result<Self> {
-        let listener = TcpListener::bind(http::free_address()?)?;
+        let listener = TcpListener::bind(addresses::free_address()?)?;
         listener.set_nonblocking(true)?;
         Ok(Self(listener))
     }

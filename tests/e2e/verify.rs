@@ -21,7 +21,7 @@ use crate::harness::script::{Script, Turn, Usage};
 use crate::harness::terminal::Terminal;
 
 /// What was done within the last seconds may still be on its way, and counters take longer.
-const DEADLINE: Duration = Duration::from_secs(45);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Costs are sums of binary fractions of dollars.
 const COST_TOLERANCE_USD: f64 = 1e-6;

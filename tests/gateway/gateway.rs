@@ -16,7 +16,7 @@ use super::harness::poll;
 use super::harness::sandbox::Sandbox;
 
 /// A process is up, replaced or gone long before.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 /// Where it listens, and what its certificate is for.
 pub const HOST: &str = "127.0.0.1";
 

@@ -9,7 +9,7 @@ use super::harness::poll;
 use super::work::{STEP_USD, Work};
 use crate::Case;
 
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(30);
+const DEADLINE: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -1,6 +1,5 @@
 //! One HTTP request to a part under test.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Child;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -67,11 +66,6 @@ fn request(
         let status = response.status().as_u16();
         Ok((status, response.text().await?))
     })
-}
-
-/// A loopback address that nobody uses now. For parts that cannot say which port they got.
-pub fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Ends a part that a test started, and waits for it.

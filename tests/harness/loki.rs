@@ -4,21 +4,19 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::loki_rules::{Entry, Fields, RATE_BURST_BYTES, RATE_BYTES_PER_SECOND};
 use super::loki_stand_in::{self, SharedTenants};
 use super::programs::Program;
+use super::server_process::ServerProcess;
 use super::serving::Serving;
-use super::{http, poll};
-
-/// A real Loki on a slow machine.
-const START_DEADLINE: Duration = Duration::from_mins(1);
+use super::{addresses, http};
 
 /// The most that one query returns here; a default Loki's is less.
 const ENTRIES_MAX: usize = 50_000;
@@ -61,7 +59,7 @@ pub struct Loki {
 }
 
 enum Part {
-    Real { directory: TempDir, child: Option<Child> },
+    Real { directory: TempDir, process: Option<ServerProcess> },
     StandIn { tenants: SharedTenants, running: Option<Serving> },
 }
 
@@ -95,10 +93,10 @@ impl Loki {
 
     fn start_part(which: Which, has_tenants: bool) -> Result<Self> {
         let part = match which {
-            Which::Real => Part::Real { directory: TempDir::new()?, child: None },
+            Which::Real => Part::Real { directory: TempDir::new()?, process: None },
             Which::StandIn => Part::StandIn { tenants: SharedTenants::default(), running: None },
         };
-        let mut loki = Self { address: http::free_address()?, has_tenants, part };
+        let mut loki = Self { address: addresses::free_address()?, has_tenants, part };
         loki.start_again()?;
         Ok(loki)
     }
@@ -106,13 +104,9 @@ impl Loki {
     /// At the same address, with what it had.
     pub fn start_again(&mut self) -> Result<()> {
         match &mut self.part {
-            Part::Real { directory, child } => {
-                *child = Some(spawn(directory.path(), self.address, self.has_tenants)?);
-                poll::until("Loki's /ready", START_DEADLINE, || {
-                    let (status, body) = http::get(&format!("http://{}/ready", self.address), &[])?;
-                    ensure!(status == 200, "{status}: {body}");
-                    Ok(())
-                })
+            Part::Real { directory, process } => {
+                *process = Some(start(directory.path(), self.address, self.has_tenants)?);
+                Ok(())
             }
             Part::StandIn { tenants, running } => {
                 let router = loki_stand_in::router(tenants.clone(), self.has_tenants);
@@ -124,11 +118,7 @@ impl Loki {
 
     pub fn stop(&mut self) {
         match &mut self.part {
-            Part::Real { child, .. } => {
-                if let Some(mut child) = child.take() {
-                    http::end(&mut child);
-                }
-            }
+            Part::Real { process, .. } => *process = None,
             Part::StandIn { running, .. } => *running = None,
         }
     }
@@ -236,19 +226,17 @@ fn parse_streams(answer: &Value) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn spawn(directory: &Path, address: SocketAddr, has_tenants: bool) -> Result<Child> {
+fn start(directory: &Path, address: SocketAddr, has_tenants: bool) -> Result<ServerProcess> {
     let program = Program::Loki.find().context(Program::Loki.missing())?;
     let config = directory.join("loki.yaml");
     std::fs::write(directory.join("overrides.yaml"), overrides())?;
-    std::fs::write(&config, real_config(directory, address, http::free_address()?, has_tenants))?;
-    Command::new(&program)
-        .arg(format!("-config.file={}", config.display()))
-        .current_dir(directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .with_context(|| format!("starting {}", program.display()))
+    std::fs::write(
+        &config,
+        real_config(directory, address, addresses::free_address()?, has_tenants),
+    )?;
+    let mut command = Command::new(program);
+    command.arg(format!("-config.file={}", config.display())).current_dir(directory);
+    ServerProcess::start(&mut command, directory, &format!("http://{address}/ready"))
 }
 
 /// The limits of single tenants.

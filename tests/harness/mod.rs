@@ -8,6 +8,7 @@
 //!
 //! Everything listens on loopback, on ports of the kernel's choice.
 
+pub mod addresses;
 pub mod cases;
 pub mod claude;
 pub mod http;
@@ -27,6 +28,7 @@ pub mod remote_write;
 pub mod sandbox;
 pub mod scenario;
 pub mod script;
+pub mod server_process;
 pub mod serving;
 pub mod terminal;
 pub mod totals;

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::programs::Program;
-use super::{http, poll};
-
-const START_DEADLINE: Duration = Duration::from_secs(30);
+use super::server_process::ServerProcess;
+use super::{addresses, http};
 
 /// Which backend, and how it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +74,7 @@ pub struct Prometheus {
     config: String,
     address: SocketAddr,
     directory: TempDir,
-    child: Option<Child>,
+    process: Option<ServerProcess>,
 }
 
 /// One row of an instant query.
@@ -101,8 +99,8 @@ impl Prometheus {
     }
 
     fn start_with(kind: Kind, config: String) -> Result<Self> {
-        let (address, directory) = (http::free_address()?, TempDir::new()?);
-        let mut prometheus = Self { kind, config, address, directory, child: None };
+        let (address, directory) = (addresses::free_address()?, TempDir::new()?);
+        let mut prometheus = Self { kind, config, address, directory, process: None };
         prometheus.start_again()?;
         Ok(prometheus)
     }
@@ -131,21 +129,15 @@ impl Prometheus {
                 .args(self.kind.flags())
                 .arg("--log.level=error");
         }
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().with_context(|| format!("starting {}", path.display()))?;
-        self.child = Some(child);
         let ready = if self.kind == Kind::VictoriaMetrics { "/health" } else { "/-/ready" };
-        poll::until(&format!("{}'s {ready}", self.kind.name()), START_DEADLINE, || {
-            let (status, body) = http::get(&self.url(ready), &[])?;
-            ensure!(status == 200, "{status}: {body}");
-            Ok(())
-        })
+        let ready_url = self.url(ready);
+        let process = ServerProcess::start(&mut command, self.directory.path(), &ready_url)?;
+        self.process = Some(process);
+        Ok(())
     }
 
     pub fn stop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            http::end(&mut child);
-        }
+        self.process = None;
     }
 
     pub fn write_url(&self) -> String {
@@ -178,12 +170,6 @@ impl Prometheus {
 
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::claude::API_KEY;
 use super::mock_api::MockApi;
 use super::programs::Program;
-use super::{http, poll};
+use super::{addresses, poll};
 
 pub const TEAM: &str = "payments";
 pub const PROJECT: &str = "checkout";
@@ -24,7 +24,7 @@ pub const PROJECT: &str = "checkout";
 const BINARY_VARIABLE: &str = "CCOTEL_TEST_CCOTEL";
 
 /// A worker starts in milliseconds; a loaded machine takes longer.
-const AGENT_DEADLINE: Duration = Duration::from_secs(20);
+const AGENT_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Everything is deleted, and the agent stopped, when dropped.
 pub struct Sandbox {
@@ -39,7 +39,7 @@ impl Sandbox {
         for directory in [sandbox.home(), sandbox.repository(), sandbox.config_dir()] {
             fs::create_dir_all(directory)?;
         }
-        let listen = format!("[agent]\nlisten = [\"{}\"]\n", http::free_address()?);
+        let listen = format!("[agent]\nlisten = [\"{}\"]\n", addresses::free_address()?);
         fs::write(sandbox.config_dir().join("config.toml"), listen)?;
         fs::write(
             sandbox.repository().join(".ccotel.toml"),

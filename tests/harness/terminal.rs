@@ -16,7 +16,7 @@ use super::{http, poll};
 
 const ROWS: NonZero<u16> = NonZero::new(40).expect("not 0");
 const COLUMNS: NonZero<u16> = NonZero::new(120).expect("not 0");
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The program in it is killed when dropped.
 pub struct Terminal {

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use super::programs::Program;
-use super::{http, poll};
-
-const START_DEADLINE: Duration = Duration::from_secs(30);
+use super::server_process::ServerProcess;
+use super::{addresses, http};
 
 /// Ends when dropped.
 pub struct VictoriaLogs {
     address: SocketAddr,
-    child: Child,
+    _process: ServerProcess,
     _directory: TempDir,
 }
 
@@ -27,23 +25,15 @@ impl VictoriaLogs {
     pub fn start() -> Result<Self> {
         let program = Program::VictoriaLogs;
         let path = program.find().with_context(|| program.missing())?;
-        let (address, directory) = (http::free_address()?, TempDir::new()?);
-        let child = Command::new(&path)
+        let (address, directory) = (addresses::free_address()?, TempDir::new()?);
+        let mut command = Command::new(path);
+        command
             .arg(format!("-storageDataPath={}", directory.path().display()))
             .arg(format!("-httpListenAddr={address}"))
-            .args(["-retentionPeriod=30d", "-loggerLevel=ERROR"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("starting {}", path.display()))?;
-        let started = Self { address, child, _directory: directory };
-        poll::until("VictoriaLogs' /-/ready", START_DEADLINE, || {
-            let (status, body) = http::get(&started.url("/-/ready"), &[])?;
-            ensure!(status == 200, "{status}: {body}");
-            Ok(())
-        })?;
-        Ok(started)
+            .args(["-retentionPeriod=30d", "-loggerLevel=ERROR"]);
+        let ready_url = format!("http://{address}/-/ready");
+        let process = ServerProcess::start(&mut command, directory.path(), &ready_url)?;
+        Ok(Self { address, _process: process, _directory: directory })
     }
 
     pub fn otlp_url(&self) -> String {
@@ -62,11 +52,5 @@ impl VictoriaLogs {
 
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
-    }
-}
-
-impl Drop for VictoriaLogs {
-    fn drop(&mut self) {
-        http::end(&mut self.child);
     }
 }

@@ -20,7 +20,7 @@ use harness::recorded::{self, Part};
 use harness::sandbox::Sandbox;
 use server::{Server, status};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn collector() -> Server {
     Server::start(Vec::new(), status(200))

@@ -17,7 +17,7 @@ use crate::{MODULES_VARIABLE, modules};
 
 /// A round takes milliseconds; an answer may be lost or late, and 50 processes share the machine.
 const ROUND_DEADLINE: Duration = Duration::from_mins(2);
-const REPORT_DEADLINE: Duration = Duration::from_secs(30);
+const REPORT_DEADLINE: Duration = Duration::from_mins(1);
 /// Of one round, as `client.cjs` has it.
 pub const COST_USD_PER_TOKEN: f64 = 0.25 / 7.0;
 

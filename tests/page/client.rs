@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::house::House;
 
 /// For what should have happened long before.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The status and the whole answer of a request that is written out.
 pub fn ask(house: &House, request: &str) -> Result<(u16, String)> {

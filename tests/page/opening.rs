@@ -26,7 +26,7 @@ pub const CASES: &[Case] = &[
     ("nobody_listens_before_it_is_opened", nobody_listens_before_it_is_opened),
 ];
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn the_file_is_the_users_alone() -> Result<()> {
     let house = House::open(Past::Nothing)?;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub const TOKEN: &str = "a-token-of-the-tests-0123456789";
 /// For what should have happened long before.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 type IngestReply = oneshot::Sender<Result<Ingested, Refused>>;
 

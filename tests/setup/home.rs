@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::harness::poll;
 use crate::harness::terminal::Terminal;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Notes what it is asked to do, and links as the real one does; no manager runs the agent here.
 pub const SYSTEMCTL: &str = r#"#!/bin/sh

@@ -9,7 +9,7 @@ use crate::harness::programs::Program;
 use crate::harness::terminal::Terminal;
 use crate::home::Home;
 
-const END: Duration = Duration::from_secs(20);
+const END: Duration = Duration::from_mins(1);
 
 /// A shell that reads one startup file of ours.
 #[derive(Clone, Copy)]

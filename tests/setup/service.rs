@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::harness::cases::Case;
 use crate::harness::programs::Program;
-use crate::harness::{http, poll};
+use crate::harness::{addresses, http, poll};
 use crate::home::{self, Home};
 
 const UNIT: &str = ".config/systemd/user/ccotel-agent.service";
 const WANTED: &str = ".config/systemd/user/default.target.wants/ccotel-agent.service";
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     let case = |name: &str, run: fn() -> Result<()>| Case::new(name, &[], run);
@@ -149,7 +149,7 @@ fn waits_for_the_agent_before_it() -> Result<()> {
 
 fn under_systemd() -> Result<()> {
     let home = Home::new()?;
-    let address = http::free_address()?;
+    let address = addresses::free_address()?;
     let listen = format!("[agent]\nlisten = [\"{address}\"]\n");
     home.write(".config/ccotel/config.toml", &listen)?;
     let before = home.snapshot()?;

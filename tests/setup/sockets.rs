@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::harness::cases::Case;
 use crate::harness::programs::Program;
-use crate::harness::{http, poll};
+use crate::harness::{addresses, http, poll};
 use crate::home::Home;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     vec![Case::new(
@@ -24,7 +24,7 @@ pub fn cases() -> Vec<Case> {
 /// A session finds no agent and somebody who listens: it waits for the one that it has woken.
 fn sockets_start_the_agent() -> Result<()> {
     let home = Home::new()?;
-    let address = http::free_address()?.to_string();
+    let address = addresses::free_address()?.to_string();
     home.write(".config/ccotel/config.toml", &format!("[agent]\nlisten = [\"{address}\"]\n"))?;
     std::fs::create_dir(home.path("run/ccotel"))?;
     let control = home.path("run/ccotel/control.sock");

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::harness::cases::Case;
 use crate::home::Home;
 
-const END: Duration = Duration::from_secs(20);
+const END: Duration = Duration::from_mins(1);
 
 /// Sets a title, follows the size of its terminal, and ends with a code of its own.
 const TERMINAL_PROGRAM: &str = r#"#!/bin/sh

@@ -11,7 +11,7 @@ use crate::harness::sandbox::Sandbox;
 use crate::harness::{http, poll};
 use crate::line;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn input(sandbox: &Sandbox) -> String {
     let directory = sandbox.repository();

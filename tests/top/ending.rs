@@ -17,7 +17,7 @@ use crate::live::with_rich_session;
 /// Set for the program in a terminal that is to panic.
 pub const PANIC_VARIABLE: &str = "CCOTEL_TEST_PANIC";
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 pub fn cases() -> Vec<Case> {
     vec![

@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::harness::http;
+use crate::harness::addresses;
 use crate::harness::serving::Serving;
 
 /// What Claude Code calls the tool of [`start`] where the server is named `bench`.
@@ -18,7 +18,7 @@ pub const TOOL: &str = "mcp__bench__echo";
 
 /// Its address, and the server, which ends when dropped.
 pub fn start() -> Result<(SocketAddr, Serving)> {
-    let address = http::free_address()?;
+    let address = addresses::free_address()?;
     Ok((address, Serving::start(address, Router::new().fallback(answer))?))
 }
 
