@@ -23,6 +23,7 @@ pub mod setup;
 pub mod stack;
 pub mod statusline;
 pub mod store;
+mod subprocess;
 pub mod tags;
 pub mod top;
 pub mod verify;

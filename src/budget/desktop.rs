@@ -6,16 +6,16 @@
 
 use std::ffi::OsString;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use super::standing::{Level, Standing};
+use crate::subprocess;
 
 /// A desktop that does not take it in this time is left alone.
 const WAIT: Duration = Duration::from_secs(5);
-/// How often a running program is looked at.
-const POLL: Duration = Duration::from_millis(20);
 
 const SCRIPT: [&str; 3] =
     ["on run argv", "display notification (item 2 of argv) with title (item 1 of argv)", "end run"];
@@ -53,27 +53,8 @@ impl Desktop {
             command.arg("--app-name=ccotel").arg("--");
         }
         command.arg(title).arg(text);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let name = self.program.display();
-        let child =
-            command.spawn().map_err(|error| format!("{name} cannot be started: {error}"))?;
-        ended(child).map_err(|why| format!("{name} {why}"))
-    }
-}
-
-fn ended(mut child: Child) -> Result<(), String> {
-    let deadline = Instant::now() + WAIT;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(format!("ended with {status}")),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(POLL),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("did not end within {} s", WAIT.as_secs()));
-            }
-        }
+        let shown = subprocess::output(command.process_group(0), WAIT);
+        shown.map(drop).map_err(|error| format!("{}: {error}", self.program.display()))
     }
 }
 

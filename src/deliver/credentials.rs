@@ -4,8 +4,9 @@
 //! effect with the next request. A command's token is kept for 5 minutes, or until it is refused.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,14 +15,13 @@ use tokio::time::Instant;
 use super::client::Failure;
 use crate::agent::files::words;
 use crate::config::destination::Credentials;
+use crate::subprocess::{self, Unanswered};
 
 /// Longest that a `token_command` may run.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMAND_TOKEN_KEPT: Duration = Duration::from_mins(5);
 /// Longest token or password.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
-/// How often a running `token_command` is looked at.
-const COMMAND_POLL: Duration = Duration::from_millis(20);
 
 /// What goes into the `Authorization` header.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,57 +111,22 @@ fn read_secret(path: &Path, key: &str) -> Result<String, Failure> {
     Ok(secret.to_owned())
 }
 
-/// The first line that the command prints.
+/// The first line that the command prints. What it says of an error may have the secret in it.
 fn run(command: &str) -> Result<String, Failure> {
     let failed = |what: String| Failure::Setup(format!("token_command {what}; correct it"));
-    let mut child = Command::new("sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| failed(format!("cannot be started ({})", words(&error))))?;
-    let deadline = std::time::Instant::now() + COMMAND_TIMEOUT;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if std::time::Instant::now() < deadline => std::thread::sleep(COMMAND_POLL),
-            ended => {
-                // Also a command that printed more than a pipe holds; a token never is.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(failed(match ended {
-                    Err(error) => format!("cannot be waited for ({})", words(&error)),
-                    Ok(_) => format!("ran for more than {} seconds", COMMAND_TIMEOUT.as_secs()),
-                }));
-            }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).process_group(0);
+    let printed = subprocess::output(&mut shell, COMMAND_TIMEOUT).map_err(|error| match error {
+        Unanswered::NotStarted(why) => failed(format!("cannot be started ({why})")),
+        Unanswered::TimedOut(wait) => {
+            failed(format!("ran for more than {} seconds", wait.as_secs()))
         }
-    };
-    if !status.success() {
-        return Err(failed(format!("failed ({status})")));
-    }
-    let printed = match child.stdout.take() {
-        Some(stdout) => {
-            printed(stdout).map_err(|error| failed(format!("printed no text ({error})")))?
-        }
-        None => String::new(),
-    };
+        Unanswered::Failed(status, _) => failed(format!("failed ({status})")),
+    })?;
     match printed.lines().next().map(str::trim) {
         Some(token) if !token.is_empty() => Ok(token.to_owned()),
         _ => Err(failed("printed nothing".to_owned())),
     }
-}
-
-/// What is in the pipe once the command has ended. A child that it left in the background may hold the
-/// pipe open, and is not waited for.
-fn printed(stdout: std::process::ChildStdout) -> std::io::Result<String> {
-    rustix::io::ioctl_fionbio(&stdout, true)?;
-    let mut bytes = Vec::new();
-    match stdout.take(SECRET_BYTES_MAX).read_to_end(&mut bytes) {
-        Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Err(error),
-        _ => {}
-    }
-    String::from_utf8(bytes).map_err(|error| std::io::Error::other(error.utf8_error()))
 }
 
 #[cfg(test)]

@@ -18,7 +18,6 @@ use crate::paths::Paths;
 mod address;
 mod agent;
 mod arrival;
-mod bounded;
 pub mod check;
 mod destinations;
 mod files;

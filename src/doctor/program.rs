@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::bounded;
 use super::check::Check;
 use super::remedy::{ours, quoted, unset};
 use crate::launch::find::{self, CLAUDE_VARIABLE, Found, Search};
 use crate::launch::{self, DISABLE_VARIABLE};
 use crate::paths::Paths;
 use crate::setup::links;
+use crate::subprocess;
 use crate::verify::known::{self, Effect, Fault};
 
 /// `claude --version` takes half a second; on a busy machine some more.
@@ -94,7 +94,7 @@ fn not_found(missing: &find::NotFound, home: &Path) -> Check {
 fn version(program: &Path) -> Check {
     let mut command = Command::new(program);
     command.arg("--version").env(DISABLE_VARIABLE, "1").process_group(0);
-    let said = match bounded::output(&mut command, VERSION_WAIT) {
+    let said = match subprocess::output(&mut command, VERSION_WAIT) {
         Ok(said) => said,
         Err(error) => {
             return unanswered(program, &error);
@@ -115,7 +115,7 @@ fn version(program: &Path) -> Check {
 }
 
 /// What cannot start cannot update itself, either.
-fn unanswered(program: &Path, error: &bounded::Unanswered) -> Check {
+fn unanswered(program: &Path, error: &subprocess::Unanswered) -> Check {
     let shown = program.display();
     if let Some(interpreter) = missing_interpreter(program) {
         let why =

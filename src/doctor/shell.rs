@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::bounded;
 use super::check::Check;
 use super::remedy::{ours, quoted};
 use crate::exit::Exit;
 use crate::paths::Paths;
 use crate::setup::shell::{Shell, ShellHome, Way};
+use crate::subprocess;
 
 /// Slow startup files are common.
 const SHELL_WAIT: Duration = Duration::from_secs(8);
@@ -85,12 +85,12 @@ pub fn check(paths: &Paths) -> Check {
     ))
 }
 
-fn ask(shell: &Path) -> Result<String, bounded::Unanswered> {
+fn ask(shell: &Path) -> Result<String, subprocess::Unanswered> {
     let own = crate::agent::spawn::own_exe()
-        .map_err(|error| bounded::Unanswered::NotStarted(error.to_string()))?;
+        .map_err(|error| subprocess::Unanswered::NotStarted(error.to_string()))?;
     let mut command = Command::new(own);
     command.arg0("ccotel").args(["doctor", "--in-shell"]).arg(shell);
-    bounded::output(&mut command, SHELL_WAIT)
+    subprocess::output(&mut command, SHELL_WAIT)
 }
 
 /// Becomes the shell, away from any terminal: `ccotel doctor --in-shell SHELL`. Returns if it cannot.

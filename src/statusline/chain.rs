@@ -9,7 +9,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long it may take. One that starts an interpreter takes a second.
 pub const WAIT: Duration = Duration::from_secs(3);
@@ -51,10 +50,7 @@ impl Chained {
         let printed = self.child.stdout.take().map(|stdout| self.read(stdout)).unwrap_or_default();
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
             // Its children as well: they are a group of their own.
-            if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-            let _ = self.child.wait();
+            crate::subprocess::end(&mut self.child);
         }
         String::from_utf8_lossy(&printed).trim_end().to_owned()
     }
