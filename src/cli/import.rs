@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{say, say_wrapped};
+use super::{colour, say, say_wrapped};
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::import::summary::Summary;
@@ -128,8 +128,7 @@ fn bar(hidden: bool, no_color: bool) -> ProgressBar {
     if hidden {
         return ProgressBar::hidden();
     }
-    let plain = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let done = if plain { "{bar:30}" } else { "{bar:30.cyan/blue}" };
+    let done = if colour::is_wanted(no_color) { "{bar:30.cyan/blue}" } else { "{bar:30}" };
     let bar = ProgressBar::with_draw_target(
         Some(0),
         ProgressDrawTarget::stderr_with_hz(DRAWN_PER_SECOND),

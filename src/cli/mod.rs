@@ -14,6 +14,7 @@ use crate::exit::Exit;
 
 pub mod agent;
 pub mod claude;
+mod colour;
 pub mod completions;
 pub mod config;
 pub mod connect;

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use super::terminal_width;
+use super::{colour, terminal_width};
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -204,7 +204,7 @@ pub(super) fn look(no_color: bool) -> Look {
     if !std::io::stdout().is_terminal() {
         return Look { width: None, colour: false, marks };
     }
-    let colour = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = colour::is_wanted(no_color);
     Look { width: terminal_width(), colour, marks }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::colour;
 use crate::agent::control;
 use crate::exit::Exit;
 use crate::paths::Paths;
@@ -33,7 +34,7 @@ pub fn run(args: &Args, no_color: bool) -> Exit {
     let bytes = input::read_all(std::io::stdin());
     let parsed = Input::parse(&bytes);
     let chained = args.chain.as_deref().and_then(|command| chain::start(command, bytes));
-    let ours = caught(parsed.as_ref(), !no_color && !asked_for_no_colour());
+    let ours = caught(parsed.as_ref(), colour::is_wanted(no_color));
     let theirs = chained.map(chain::Chained::output).unwrap_or_default();
     let text = if theirs.is_empty() { ours } else { format!("{theirs}\n{ours}") };
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -60,8 +61,4 @@ fn ours(input: Option<&Input>, colour: bool) -> String {
     }
     let facts = facts::gather(&paths, input.directory.as_deref(), &clock);
     line::line(input, &facts, clock.now.timestamp(), colour)
-}
-
-fn asked_for_no_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

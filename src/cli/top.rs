@@ -2,8 +2,8 @@
 
 use jiff::Zoned;
 
-use super::say;
 use super::status;
+use super::{colour, say};
 use crate::agent::control;
 use crate::agent::status::Status;
 use crate::exit::Exit;
@@ -41,7 +41,7 @@ pub fn run(args: &Args, no_color: bool) -> anyhow::Result<Exit> {
         eprintln!("ccotel: {why}; `ccotel top --json` prints a snapshot, `ccotel report` a table");
         return Ok(Exit::Usage);
     }
-    let theme = Theme { colour: !no_color && !asked_for_no_colour() };
+    let theme = Theme { colour: colour::is_wanted(no_color) };
     let asked = paths.clone();
     top::run(&paths, theme, args.all, move || status::gather(&asked))?;
     Ok(Exit::Done)
@@ -57,10 +57,6 @@ fn not_drawable() -> Option<String> {
         "dumb" => Some("this terminal cannot be drawn on (TERM=dumb)".into()),
         _ => None,
     }
-}
-
-fn asked_for_no_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 fn print(paths: &Paths, all: bool) -> Exit {

@@ -6,6 +6,7 @@
 mod addresses;
 mod balance;
 mod connect;
+mod connections;
 mod faults;
 mod formats;
 mod machine;
@@ -23,6 +24,7 @@ use libtest_mimic::{Arguments, Trial};
 fn main() {
     let arguments = Arguments::from_args();
     let trials: Vec<Trial> = [
+        connections::trials(),
         faults::trials(),
         matrix::trials(),
         balance::trials(),
