@@ -1,6 +1,8 @@
 //! `ccotel verify` after sessions of the real Claude Code: it agrees where nothing is wrong, and names
 //! what is where something was made wrong.
 
+mod written;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,7 +16,6 @@ use crate::harness::claude::{self, HAIKU, Printed, SONNET, print_arguments, term
 use crate::harness::mock_api::MockApi;
 use crate::harness::poll;
 use crate::harness::programs::Program;
-use crate::harness::recorded::{self, INTERACTIVE, Part};
 use crate::harness::sandbox::Sandbox;
 use crate::harness::scenario;
 use crate::harness::script::{Script, Turn, Usage};
@@ -33,7 +34,10 @@ pub fn cases() -> Vec<Case> {
     vec![
         named("verify_agrees_to_the_cent_after_sessions_with_ccotel", agrees),
         named("verify_agrees_where_ids_are_hashed", agrees_at_minimal),
-        Case::new("verify_expects_titles_in_no_transcript", &[], titles),
+        Case::new("verify_expects_titles_in_no_transcript", &[], written::titles),
+        Case::new("verify_names_a_count_that_differs", &[], written::count_differs),
+        Case::new("verify_names_a_price_that_differs", &[], written::price_differs),
+        Case::new("verify_names_events_that_were_lost", &[], written::events_lost),
         named("verify_names_a_session_without_ccotel", without_ccotel),
         named("verify_names_a_version_that_is_known_to_be_silent", known_bad),
         named("verify_names_a_stream_that_died", stream_died),
@@ -178,45 +182,6 @@ fn check_models(document: &Value, world: &World) -> Result<()> {
             ensure!((cost - cost_usd).abs() < COST_TOLERANCE_USD, "{side}: {cost} for {cost_usd}");
         }
     }
-    Ok(())
-}
-
-/// A recorded session whose titles were asked for by requests that no transcript has, and the transcript
-/// of the others.
-fn titles() -> Result<()> {
-    let world = World::new()?;
-    world.sandbox.start_agent()?;
-    recorded::send(&world.sandbox, INTERACTIVE, Part::Whole)?;
-    let now = jiff::Timestamp::now().to_string();
-    let (mut titles, mut lines) = (0, String::new());
-    for event in recorded::events(INTERACTIVE, "api_request")? {
-        if event["query_source"] == "generate_session_title" {
-            titles += 1;
-            continue;
-        }
-        let number = |name: &str| event[name].parse::<u64>();
-        let line = json!({
-            "type": "assistant", "sessionId": event["session.id"], "requestId": event["request_id"],
-            "timestamp": now, "version": "2.1.197", "entrypoint": "cli",
-            "message": {
-                "id": format!("msg_{}", event["request_id"]), "model": event["model"],
-                "usage": {
-                    "input_tokens": number("input_tokens")?, "output_tokens": number("output_tokens")?,
-                    "cache_read_input_tokens": number("cache_read_tokens")?,
-                    "cache_creation_input_tokens": number("cache_creation_tokens")?,
-                },
-            },
-        });
-        lines.push_str(&line.to_string());
-        lines.push('\n');
-    }
-    let project = world.sandbox.home().join(".claude/projects/-work");
-    fs::create_dir_all(&project)?;
-    fs::write(project.join("recorded.jsonl"), lines)?;
-    let document = world.verify_agrees(&["auxiliary_requests"])?;
-    let auxiliary = |row: &Value| row["auxiliary"]["requests"].as_u64().unwrap_or_default();
-    let models = document["models"].as_array().context("no models")?;
-    ensure!(models.iter().map(auxiliary).sum::<u64>() == titles && titles > 0, "{document:#}");
     Ok(())
 }
 
