@@ -2,7 +2,7 @@
 
 from ..board import Board
 from ..queries import chosen
-from ..panels import BYTES, COUNT, SECONDS, Query, bars, graph, stat, table
+from ..panels import BYTES, COUNT, RATE_MIN, SECONDS, Query, bars, graph, stat, table
 
 INSTALL = chosen("instance", "install")
 TO = f'{INSTALL}, {chosen("destination", "destination")}'
@@ -23,9 +23,9 @@ def board():
         stat("Backlog", "Records on disk that a backend has not taken yet.", Query(f"sum({backlog})"), COUNT),
         stat("Oldest waiting", "The age of the oldest record that waits.", Query(f"max({oldest})"), SECONDS),
         stat("Lost in this range", "Expired, evicted or refused for good, of all installs.",
-             Query(f"sum({lost()}) or vector(0)"), COUNT),
+             Query(f"sum({lost()}) or vector(0)"), COUNT, defaults={"decimals": 0}),
         stat("Turned away", "Records that were rejected, and records of other programs.",
-             Query(f'sum(increase(ccotel_receive_records_total{{{INSTALL}, outcome=~"rejected|foreign"}}[$__range])) or vector(0)'), COUNT),
+             Query(f'sum(increase(ccotel_receive_records_total{{{INSTALL}, outcome=~"rejected|foreign"}}[$__range])) or vector(0)'), COUNT, defaults={"decimals": 0}),
     )
     board.row("Delivery")
     board.line(
@@ -35,7 +35,7 @@ def board():
         graph("Lateness by destination", "The age of the oldest record that waits: how far the boards are behind.",
               Query(f"max by (destination) ({oldest})", "{{destination}}"), SECONDS, interval="1m"),
         graph("Delivered", "Records a second that backends took.",
-              Query(f"sum by (destination) (rate(ccotel_destination_delivered_records_total{{{TO}}}[$__rate_interval]))", "{{destination}}"), COUNT, interval="1m"),
+              Query(f"sum by (destination) (rate(ccotel_destination_delivered_records_total{{{TO}}}[$__rate_interval]))", "{{destination}}"), COUNT, interval=RATE_MIN),
     )
     board.line(
         8,
@@ -44,7 +44,7 @@ def board():
         bars("Coarser in time", "Records whose totals went out at a coarser time: nothing is lost.",
              Query(f"sum by (destination) (increase(ccotel_destination_compacted_records_total{{{TO}}}[$__interval]))", "{{destination}}"), COUNT),
         graph("Failed requests", "OTLP requests that an agent answered with an error, a second.",
-              Query(f"sum by (outcome) (rate(ccotel_receive_failed_requests_total{{{INSTALL}}}[$__rate_interval]))", "{{outcome}}"), COUNT, interval="1m"),
+              Query(f"sum by (outcome) (rate(ccotel_receive_failed_requests_total{{{INSTALL}}}[$__rate_interval]))", "{{outcome}}"), COUNT, interval=RATE_MIN),
     )
     board.row("Gaps")
     board.line(
