@@ -74,10 +74,14 @@ def total(metric, *matchers, by="", window="$__range", offset=""):
 
 def bars(metric, *matchers, by="", window="$__interval"):
     """For a range query; stamped with the bar's start."""
-    x = series(metric, *matchers)
+    return f"{summed(by)} ({bar(series(metric, *matchers), window)})"
+
+
+def bar(selector, window="$__interval"):
+    """The recipe, before it is summed."""
     return (
-        f"{summed(by)} (last_over_time({x}[{window}] offset -{window})"
-        f" - (last_over_time({x}[13h]) or min_over_time({x}[{window}] offset -{window})))"
+        f"last_over_time({selector}[{window}] offset -{window})"
+        f" - (last_over_time({selector}[13h]) or min_over_time({selector}[{window}] offset -{window}))"
     )
 
 
