@@ -60,7 +60,7 @@ def panel(kind, title, description, queries, unit, options, defaults=None, custo
     kinds = {query.datasource["type"] for query in queries}
     assert len(kinds) == 1, title
     targets = [
-        query.target(chr(ord("A") + index), kind == "table") for index, query in enumerate(queries)
+        query.target(chr(ord("A") + index), kind in AS_TABLES) for index, query in enumerate(queries)
     ]
     every = {"noValue": "–", "color": {"mode": "palette-classic"}} | amount(kind, unit) | (defaults or {})
     if custom is not None:
@@ -79,6 +79,8 @@ def panel(kind, title, description, queries, unit, options, defaults=None, custo
     return panel | more
 
 
+# Panels whose queries Prometheus answers in tables.
+AS_TABLES = ["piechart", "table"]
 # Panels that show one thing a value.
 ROWS_OR_COLUMNS = ["bargauge", "gauge", "piechart", "stat"]
 
@@ -152,12 +154,19 @@ def bars(title, description, queries, unit, **more):
 
 
 def pie(title, description, query, unit, placement="right", values=("value", "percent"), **more):
-    """`placement` and `values` are the legend's: long names need the panel's whole width, or fewer numbers."""
+    """`placement` and `values` are the legend's: long names need the panel's whole width, or fewer numbers.
+
+    Rows in the order of their names, as a graph has its series: so a name has one colour in both.
+    """
     options = {
         "pieType": "donut", "displayLabels": [], "tooltip": {"mode": "single", "sort": "none"},
         "legend": {"displayMode": "table", "placement": placement, "showLegend": True, "values": list(values)},
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     }
+    if query.datasource["type"] != VICTORIALOGS:
+        options["reduceOptions"]["values"] = True
+        by = {"field": query.legend.strip("{}"), "desc": False}
+        more["transformations"] = [{"id": "sortBy", "options": {"fields": {}, "sort": [by]}}]
     return panel("piechart", title, description, query, unit, options, **more)
 
 
