@@ -13,11 +13,14 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from source.boards import chargeback, deep_dive, health, overview, roadmap, session, sessions
+from source.panels import HOURS, USD, USD_IN_FULL
 from source.queries import LogQL, LogsQL
 
 HERE = Path(__file__).resolve().parent
 WITH_EVENTS = [overview, deep_dive, roadmap, sessions, session]
 WITHOUT_EVENTS = [chargeback, health]
+# Units of Grafana's that nobody would know.
+WRITTEN = {USD_IN_FULL: USD, HOURS: "hh:mm:ss"}
 
 
 def files():
@@ -50,6 +53,7 @@ def panels(boards):
                 lines += ["", f"### {panel['title']}", "", "| panel | unit | what |", "| --- | --- | --- |"]
             else:
                 unit = panel["fieldConfig"]["defaults"]["unit"].removeprefix("suffix: ")
+                unit = WRITTEN.get(unit, unit)
                 lines.append(f"| {panel['title']} | {unit} | {panel['description']} |")
     return "\n".join(lines) + "\n"
 

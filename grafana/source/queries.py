@@ -74,10 +74,14 @@ def total(metric, *matchers, by="", window="$__range", offset=""):
 
 def bars(metric, *matchers, by="", window="$__interval"):
     """For a range query; stamped with the bar's start."""
-    x = series(metric, *matchers)
+    return f"{summed(by)} ({bar(series(metric, *matchers), window)})"
+
+
+def bar(selector, window="$__interval"):
+    """The recipe, before it is summed."""
     return (
-        f"{summed(by)} (last_over_time({x}[{window}] offset -{window})"
-        f" - (last_over_time({x}[13h]) or min_over_time({x}[{window}] offset -{window})))"
+        f"last_over_time({selector}[{window}] offset -{window})"
+        f" - (last_over_time({selector}[13h]) or min_over_time({selector}[{window}] offset -{window}))"
     )
 
 
@@ -143,7 +147,7 @@ class LogQL(Events):
         return self.limited(f"{summed(by)} ({inner})", top)
 
     def average(self, field, when, by="", **where):
-        return f"{self.total(field, when, by, **where)} / {self.count(when, by, **where)}"
+        return self.sorted(f"{self.total(field, when, by, **where)} / {self.count(when, by, **where)}", when, by)
 
     def quantile(self, quantile, field, when, by="", **where):
         inner = f"quantile_over_time({quantile}, {self.where(**where)} | unwrap {field} {self.window(when)})"
@@ -155,7 +159,11 @@ class LogQL(Events):
         return f"{over} ({self.count(when, keys, **where)})"
 
     def ratio(self, when, part, whole, by=""):
-        return f"100 * ({self.count(when, by, **part)} or 0 * {self.count(when, by, **whole)}) / {self.count(when, by, **whole)}"
+        share = f"100 * ({self.count(when, by, **part)} or 0 * {self.count(when, by, **whole)}) / {self.count(when, by, **whole)}"
+        return self.sorted(share, when, by)
+
+    def sorted(self, query, when, by):
+        return f"sort_desc({query})" if when == "total" and by else query
 
     def cost_per_session(self, when):
         return f'{self.total("cost_usd", when, event="api_request")} / {self.sessions(when)}'
@@ -183,16 +191,19 @@ class LogQL(Events):
                 query = f"{self.edge('min', 'total')[:-len('(session_id)')]}({keys})"
             else:
                 query = dearest if name == "Cost" else self.count("total", keys, event=event)
-            among = query if name == "Cost" else f"({query}) and on ({keys}) ({dearest})"
-            queries.append(f'label_replace({among}, "measure", "{name}", "", "")')
-        return queries, [{"id": "joinByLabels", "options": {"value": "measure", "join": ["session_id", "project"]}}]
+            queries.append(query if name == "Cost" else f"({query}) and on ({keys}) ({dearest})")
+        return queries, None
 
     def between(self, field, low, high, when, **where):
         bounds = f"{field} >= {low}" + (f" | {field} < {high}" if high else "")
         return f"sum(count_over_time({self.where(**where)} | {bounds} {self.window(when)})) or vector(0)"
 
     def limited(self, query, top):
-        return f"topk({top}, {query})" if top else query
+        return f"sort_desc(topk({top}, {query}))" if top else query
+
+    def value(self, ref="A"):
+        """The column in which Grafana's table has what a query counts."""
+        return f"Value #{ref}"
 
     def lines(self, events, template):
         """Log lines; `template` is (event, Go text) of each event."""
@@ -200,7 +211,7 @@ class LogQL(Events):
         if events:
             stream += f' | event_name=~"{"|".join(events)}"'
         cases = "{{else if ".join(
-            f'eq .event_name "{event}"}}}}{text}' for event, text in template
+            f'eq .event_name "{event}"}}}}{text.replace(USD, USD_ROUNDED)}' for event, text in template
         )
         return f"{stream} | line_format `{{{{if {cases}{{{{else}}}}{{{{.event_name}}}}{{{{end}}}}`"
 
@@ -211,6 +222,9 @@ class LogQL(Events):
         """The same question of the chosen session alone."""
         return query.replace(f" | {USER}", ' | session_id="$session"').replace(f" | {MODEL}", "")
 
+
+# Of log lines: as it came, a cost has up to eighteen digits.
+USD, USD_ROUNDED = "{{.cost_usd}}", '{{printf "%.4f" (float64 .cost_usd)}}'
 
 TOKEN_FIELDS = ["input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens"]
 
@@ -249,6 +263,10 @@ class LogsQL(Events):
     def field(self, name):
         return DOTTED.get(name, name)
 
+    def value(self, ref="A"):
+        """A series' last value; of several measures each has a field."""
+        return "Last *" if ref == "A" else ref
+
     def stats(self, where, by, functions, pipes=""):
         keys = f"by ({', '.join(self.field(key) for key in by.split(', '))}) " if by else ""
         return f"{where} | stats {keys}{functions}{pipes}"
@@ -263,7 +281,10 @@ class LogsQL(Events):
         return self.stats(self.where(**where), by, f"sum({field}) as value", self.limited(top))
 
     def average(self, field, when, by="", **where):
-        return self.stats(self.where(**where), by, f"avg({field}) as value")
+        return self.stats(self.where(**where), by, f"avg({field}) as value", self.sorted(when, by))
+
+    def sorted(self, when, by):
+        return " | sort by (value desc)" if when == "total" and by else ""
 
     def quantile(self, quantile, field, when, by="", **where):
         return self.stats(self.where(**where), by, f"quantile({quantile}, {field}) as value")
@@ -279,7 +300,7 @@ class LogsQL(Events):
         whole_test = f' if (event.name:="{whole["event"]}")' if "event" in extra else ""
         functions = f"count() if ({test}) as part, count(){whole_test} as whole"
         keep = ", ".join([*(self.field(key) for key in by.split(", ") if key), "value"])
-        return self.stats(self.where(**events), by, functions, f" | math 100 * part / whole as value | fields {keep}")
+        return self.stats(self.where(**events), by, functions, f" | math 100 * part / whole as value | fields {keep}{self.sorted(when, by)}")
 
     def per_session(self, functions, value):
         where = self.where(event=["user_prompt", "api_request"])

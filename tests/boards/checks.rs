@@ -52,6 +52,8 @@ pub fn cases() -> Vec<Case> {
         Case::new("no_panel_has_an_unbounded_label", &[], bounded),
         Case::new("the_reference_names_every_metric_event_and_attribute", &[], reference),
         Case::new("boards_can_be_imported_and_provisioned", &[], importable),
+        Case::new("what_loki_counts_at_one_time_is_read_as_a_table", &[], tables),
+        Case::new("of_too_many_log_lines_those_are_asked_for_that_are_shown_first", &[], first),
     ]
 }
 
@@ -88,7 +90,7 @@ fn all_said() -> Result<()> {
             let unit = text(&panel["fieldConfig"]["defaults"], "unit");
             ensure!(!unit.is_empty(), "{}: {title}: no unit", board.name);
             ensure!(targets(panel).next().is_some(), "{}: {title}: asks nothing", board.name);
-            let is_cost = unit == "currencyUSD";
+            let is_cost = ["currencyUSD", "prefix:$"].contains(&unit);
             let says = format!("{}{title}", text(panel, "description")).contains("ist price");
             ensure!(!is_cost || says, "{}: {title}: cost is list price", board.name);
         }
@@ -233,6 +235,67 @@ fn bounded() -> Result<()> {
                         .iter()
                         .any(|it| expr.contains(it));
                 ensure!(!grouped || cut, "{}: {title}: {label} without limit", board.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Grafana makes one table a query of it, with a column `Value #A` and one a label, and drops the legend.
+/// Read as series it is one bar for all tools, and a slice called `Value #A`.
+fn tables() -> Result<()> {
+    for board in dashboards::all()? {
+        for panel in board.asking() {
+            let title = format!("{}: {}", board.name, panel["title"]);
+            let at_once: Vec<&Value> =
+                targets(panel).filter(|it| it["queryType"] == "instant" && is_loki(it)).collect();
+            if at_once.is_empty() {
+                continue;
+            }
+            let by_labels = at_once.iter().any(|it| text(it, "legendFormat").contains("{{"));
+            let rows = panel["options"]["reduceOptions"]["values"] == true;
+            match text(panel, "type") {
+                "table" => {
+                    let steps = panel["transformations"].as_array().into_iter().flatten();
+                    let ids: Vec<&str> = steps.map(|step| text(step, "id")).collect();
+                    ensure!(ids == ["merge", "organize"], "{title}: {ids:?}");
+                }
+                _ if by_labels => ensure!(rows, "{title}: all rows are one value"),
+                _ => {
+                    for target in at_once.iter().filter(|it| !text(it, "legendFormat").is_empty()) {
+                        let named = names_column(panel, target);
+                        ensure!(named, "{title}: {} has no name", target["refId"]);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_loki(target: &Value) -> bool {
+    text(&target["datasource"], "type") == "loki"
+}
+
+/// An override gives the query's column its legend.
+fn names_column(panel: &Value, target: &Value) -> bool {
+    let overrides = panel["fieldConfig"]["overrides"].as_array().into_iter().flatten();
+    overrides
+        .filter(|it| it["matcher"]["id"] == "byFrameRefID")
+        .filter(|it| it["matcher"]["options"] == target["refId"])
+        .flat_map(|it| it["properties"].as_array().into_iter().flatten())
+        .any(|it| it["id"] == "displayName" && it["value"] == target["legendFormat"])
+}
+
+fn first() -> Result<()> {
+    for board in dashboards::all()? {
+        for panel in board.asking().filter(|panel| panel["type"] == "logs") {
+            let direction = match text(&panel["options"], "sortOrder") {
+                "Ascending" => "forward",
+                _ => "backward",
+            };
+            for target in targets(panel).filter(|target| is_loki(target)) {
+                ensure!(target["direction"] == direction, "{}: {}", board.name, panel["title"]);
             }
         }
     }

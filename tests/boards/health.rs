@@ -31,6 +31,7 @@ pub fn truth(title: &str) -> Option<f64> {
         // All three; and two sessions of the one that is well, one of the failing one.
         "Installs reporting" | "Sessions at work" => 3.0,
         "Backlog" => BACKLOG,
+        "Drops" => LOST,
         "Oldest waiting" => seconds(DOWN_AGO_MS),
         _ => return None,
     })

@@ -1,7 +1,7 @@
 """Claude Code Chargeback: what each team and each of its projects used, for an invoice between departments."""
 
 from ..board import Board
-from ..panels import COUNT, SECONDS, TOKENS as TOKEN_UNIT, USD
+from ..panels import COUNT, HOURS, TOKENS as TOKEN_UNIT, USD
 from ..panels import Query, bars, ranking, stat, table
 from ..queries import ACTIVE, COMMITS, COST, LINES, PULL_REQUESTS, TOKENS, bars as steps, total
 from .overview import LIST_PRICE
@@ -28,7 +28,7 @@ def board():
     board.row("Who pays")
     board.line(16, matrix())
     board.line(
-        8,
+        10,
         bars("Cost by team", f"Bars add up to the total. {LIST_PRICE}", Query(steps(COST, by="team"), "{{team}}"), USD, interval="1h"),
         ranking("Cost by project", f"The twenty dearest. {LIST_PRICE}", Query(f"sort_desc(topk(20, {total(COST, by='team, project')}))", "{{team}} / {{project}}"), USD),
         ranking("Cost by developer", f"The twenty dearest, where an account is signed in. {LIST_PRICE}",
@@ -36,7 +36,7 @@ def board():
     )
     board.row("For what it is worth")
     board.line(
-        8,
+        10,
         ranking("Cost per commit by project", f"Commits that Claude Code's shell made; what people committed by hand is not in it. {LIST_PRICE}",
                 Query(f"sort_desc(topk(20, {total(COST, by='project')} / ({total(COMMITS, by='project')} > 0)))", "{{project}}"), USD),
         ranking("Cost per 100 lines by project", f"Lines added or removed by accepted edits. Few lines may be the better work. {LIST_PRICE}",
@@ -50,11 +50,11 @@ def board():
 def matrix():
     by = "team, project"
     columns = [
-        ("cost", "Cost", COST, USD), ("tokens", "Tokens", TOKENS, TOKEN_UNIT), ("active", "Active time", ACTIVE, SECONDS),
+        ("cost", "Cost", COST, USD), ("tokens", "Tokens", TOKENS, TOKEN_UNIT), ("active", "Active time", ACTIVE, HOURS),
         ("lines", "Lines", LINES, COUNT), ("commits", "Commits", COMMITS, COUNT), ("pulls", "Pull requests", PULL_REQUESTS, COUNT),
     ]
     queries = [Query(total(metric, by=by), ref=ref) for ref, _, metric, _ in columns]
     shown = [(f"Value #{ref}", title, unit) for ref, title, _, unit in columns]
     panel = table("Team × project", f"{OWNED} {LIST_PRICE}", queries, [("team", "Team", None), ("project", "Project", None), *shown], sort="Cost")
-    panel["options"]["footer"] = {"show": True, "reducer": ["sum"], "countRows": False, "fields": ["Cost", "Tokens", "Lines", "Commits", "Pull requests"]}
+    panel["options"]["footer"] = {"show": True, "reducer": ["sum"], "countRows": False, "fields": [name for name, _, _ in shown]}
     return panel

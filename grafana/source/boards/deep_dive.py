@@ -1,7 +1,7 @@
 """Claude Code Deep Dive: every prompt, request, tool and error, from events alone."""
 
 from ..board import Board
-from ..panels import BYTES, COLORS, COUNT, LAST, MILLISECONDS, PERCENT, TOKENS, USD
+from ..panels import BYTES, COLORS, COUNT, MILLISECONDS, PERCENT, TEN, TOKENS, USD
 from ..panels import bars, event, graph, logs, pie, ranking, stat, table
 from .overview import LIST_PRICE, failed
 
@@ -75,12 +75,12 @@ def requests(board, events, ask):
         8,
         table("Models by session", "The 50 dearest pairs of session and model.",
               ask(events.total("cost_usd", "total", "session_id, model", top=50, **request)),
-              [(events.field("session_id"), "Session", None), ("model", "Model", None), (LAST, "Cost", USD)], sort="Cost"),
+              [(events.field("session_id"), "Session", None), ("model", "Model", None), (events.value(), "Cost", USD)], sort="Cost", width=90),
         ranking("Where requests come from", "The ten query sources with most requests: the main thread, subagents, compaction.",
                 ask(events.count("total", "query_source", top=10, **request), "{{query_source}}"), COUNT),
         table("Failed requests", "By model and status.",
               ask(events.count("total", "model, status_code", top=20, event="api_error")),
-              [("model", "Model", None), ("status_code", "Status", None), (LAST, "Errors", COUNT)], sort="Errors"),
+              [("model", "Model", None), ("status_code", "Status", None), (events.value(), "Errors", COUNT)], sort="Errors", width=90),
     )
 
 
@@ -88,15 +88,15 @@ def tools(board, events, ask):
     ran, decided = {"event": "tool_result"}, {"event": "tool_decision"}
     board.row("Tools")
     board.line(
-        8,
+        TEN,
         pie("Tool distribution", "The twelve tools that ran most.", ask(events.count("total", "tool_name", top=12, **ran), "{{tool_name}}"), COUNT),
         ranking("Tool success", "Of the calls that ran, the share that succeeded.",
                 ask(events.ratio("total", {**ran, "success": "true"}, ran, "tool_name"), "{{tool_name}}"), PERCENT, defaults={"max": 100}),
         pie("Tool decisions", "From decisions, so that rejected calls are in it.", ask(events.count("total", "decision", **decided), "{{decision}}"), COUNT, overrides=COLORS),
-        pie("Who decided", "A rule, a hook, or the user.", ask(events.count("total", "source", **decided), "{{source}}"), COUNT),
+        pie("Who decided", "A rule, a hook, or the user.", ask(events.count("total", "source", **decided), "{{source}}"), COUNT, values=["percent"]),
     )
     board.line(
-        8,
+        TEN,
         bars("Tools over time", "Calls that ran.", ask(events.count("bars", "tool_name", **ran), "{{tool_name}}"), COUNT),
         graph("Tool duration", "The 95th percentile of each tool.",
               ask(events.quantile(0.95, "duration_ms", "bars", "tool_name", **ran), "{{tool_name}}"), MILLISECONDS, interval="5m"),
@@ -104,10 +104,10 @@ def tools(board, events, ask):
                 ask(events.count("total", "tool_name", top=10, success="false", **ran), "{{tool_name}}"), COUNT),
     )
     board.line(
-        8,
+        TEN,
         ranking("Result size by tool", "The mean of what each tool gave back.",
                 ask(events.average("tool_result_size_bytes", "total", "tool_name", **ran), "{{tool_name}}"), BYTES),
-        ranking("MCP scope", "Calls of MCP tools, by where their server is configured.",
+        pie("MCP scope", "Calls of MCP tools, by where their server is configured.",
                 ask(events.count("total", "mcp_server_scope", top=10, has="mcp_server_scope", **ran), "{{mcp_server_scope}}"), COUNT),
         ranking("Skills", f"The ten dearest. {LIST_PRICE}",
                 ask(events.total("cost_usd", "total", "skill_name", top=10, has="skill_name", event="api_request"), "{{skill_name}}"), USD),

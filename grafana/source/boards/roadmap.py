@@ -4,8 +4,8 @@ A panel that names its own window (24h, Today, Weekly) keeps to it; all others f
 """
 
 from ..board import Board
-from ..panels import COLORS, COUNT, MILLISECONDS, PERCENT, SECONDS, TOKENS as TOKEN_UNIT, USD
-from ..panels import Query, bars, event, gauge, graph, pie, ranking, stat
+from ..panels import COLORS, COUNT, MILLISECONDS, PERCENT, HOURS, RATE_MIN, SECONDS, TEN, TOKENS as TOKEN_UNIT, USD, USD_IN_FULL
+from ..panels import Query, bars, event, gauge, graph, of_query, pie, ranking, stat
 from ..queries import ACTIVE, COST, DECISIONS, LINES, TOKENS, bars as steps, cost_of, grown, rate, series, total
 from .overview import LIST_PRICE, cache_hits
 
@@ -76,7 +76,7 @@ def activity(board, ask, events):
     board.line(
         6,
         stat("Active Time (24h)", "The user at the keyboard, and Claude Code at work.",
-             Query(total(ACTIVE, by="type"), "{{type}}"), SECONDS, today=DAY),
+             Query(total(ACTIVE, by="type"), "{{type}}"), HOURS, today=DAY),
         stat("Active Sessions (24h)", "Sessions that have a prompt or a request.", ask(events.sessions("total")), COUNT, today=DAY),
         average_session(events, ask),
         stat("Total Tokens Today", "Since midnight in your time zone.", Query(total(TOKENS)), TOKEN_UNIT, today="now/d"),
@@ -84,7 +84,7 @@ def activity(board, ask, events):
     board.line(
         8,
         bars("Lines of Code Modified", "By accepted edits; bars add up to the total.", Query(steps(LINES, by="type"), "{{type}}"), COUNT, overrides=COLORS),
-        graph("Code Modification Velocity (lines/min)", "Added and removed.", Query(f"{rate(LINES, by='type')} * 60", "{{type}}"), COUNT, interval="1m", overrides=COLORS),
+        graph("Code Modification Velocity (lines/min)", "Added and removed.", Query(f"{rate(LINES, by='type')} * 60", "{{type}}"), COUNT, interval=RATE_MIN, overrides=COLORS),
         bars("Prompts Per Hour", "One bar an hour, standing at its start.", ask(events.count("bars", event="user_prompt"), "prompts"), COUNT, interval="1h", maxDataPoints=2000),
     )
 
@@ -92,8 +92,7 @@ def activity(board, ask, events):
 def average_session(events, ask):
     title, text = "Average Session Metrics", f"Cost, tokens and the time between a session's first and last event, all from events. {LIST_PRICE}"
     queries = [ask(events.cost_per_session("total"), "cost"), ask(events.tokens_per_session("total"), "tokens"), ask(events.session_seconds("total"), "duration")]
-    units = [("cost", USD), ("duration", SECONDS)]
-    overrides = [{"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]} for name, unit in units]
+    overrides = [of_query("A", "unit", USD_IN_FULL), of_query("A", "decimals", 2), of_query("C", "unit", SECONDS)]
     return stat(title, text, queries, TOKEN_UNIT, overrides=overrides)
 
 
@@ -101,7 +100,7 @@ def efficiency(board, ask, events):
     board.row("Tokens and efficiency")
     board.line(
         8,
-        pie("Token Distribution by Model (24h)", "All types of tokens.", Query(total(TOKENS, by="model"), "{{model}}"), TOKEN_UNIT, today=DAY),
+        pie("Token Distribution by Model (24h)", "All types of tokens.", Query(total(TOKENS, by="model"), "{{model}}"), TOKEN_UNIT, placement="bottom", today=DAY),
         gauge("Cache Hit Rate %", "Tokens read from the cache, of all that went in: read ÷ (input + read + written).", Query(cache_hits()), 50, 80),
         ranking("Model Token Efficiency (tokens/$)", "All types of tokens a dollar at list price.",
                 Query(f"sort_desc({total(TOKENS, by='model')} / ({total(COST, by='model')} > 0))", "{{model}}"), COUNT),
@@ -109,7 +108,7 @@ def efficiency(board, ask, events):
              [Query(total(TOKENS, window="7d"), "last 7 days"), Query(total(TOKENS, window="7d", offset="7d"), "the 7 before")], TOKEN_UNIT),
     )
     board.line(8, graph("Token Usage Rate (24h)", "Tokens a minute, by type.", Query(f"{rate(TOKENS, by='type')} * 60", "{{type}}"),
-                        TOKEN_UNIT, interval="1m", today=DAY, overrides=COLORS))
+                        TOKEN_UNIT, interval=RATE_MIN, today=DAY, overrides=COLORS))
 
 
 def tools(board, ask, events):
@@ -117,12 +116,12 @@ def tools(board, ask, events):
     ran = events.count("total", "tool_name", top=12, event="tool_result")
     accepted, decided = total(DECISIONS, 'decision="accept"'), total(DECISIONS, 'decision=~"accept|reject"')
     board.line(
-        8,
+        TEN,
         gauge("Code Edit Acceptance Rate %", "Accepted edits, of those accepted or rejected.", Query(f"100 * {accepted} / {decided}"), 60, 85),
         ranking("Tool Usage Breakdown", "The twelve tools that ran most.", ask(ran, "{{tool_name}}"), COUNT),
         pie("Tool Usage Breakdown (pie)", "The twelve tools that ran most.", ask(ran, "{{tool_name}}"), COUNT),
         pie("Tool Decision Sources (24h)", "Who accepted or rejected: a rule, a hook, or the user.",
-            ask(events.count("total", "source", event="tool_decision"), "{{source}}"), COUNT, today=DAY),
+            ask(events.count("total", "source", event="tool_decision"), "{{source}}"), COUNT, values=["percent"], today=DAY),
     )
     edges = [0, 50, 100, 250, 500, 1000, 2500, 5000]
     buckets = list(zip(edges, edges[1:] + [None]))

@@ -1,7 +1,7 @@
 """Claude Code Session: one session's story, from its first prompt to its last."""
 
 from ..board import Board
-from ..panels import COLORS, COUNT, LAST, MILLISECONDS, TOKENS, USD
+from ..panels import COLORS, COUNT, MILLISECONDS, TOKENS, USD
 from ..panels import bars, event, logs, pie, stat, table
 from .overview import LIST_PRICE
 
@@ -42,7 +42,7 @@ def board(events):
         pie("Tools", "Calls that ran.", ask(events.count("total", "tool_name", event="tool_result"), "{{tool_name}}"), COUNT),
         pie("Decisions", "Accepted and rejected tool calls.", ask(events.count("total", "decision", event="tool_decision"), "{{decision}}"), COUNT, overrides=COLORS),
         table("Dearest prompts", f"What each prompt led to. {LIST_PRICE}", ask(events.total("cost_usd", "total", "prompt_id", top=20, **request)),
-              [(events.field("prompt_id"), "Prompt", None), (LAST, "Cost", USD)], sort="Cost"),
+              [(events.field("prompt_id"), "Prompt", None), (events.value(), "Cost", USD)], sort="Cost", width=90),
     )
     board.row("Its story")
     names = [name for name, _ in STORY]

@@ -34,12 +34,12 @@ def sessions(events, ask):
     link = {"title": "The session's story", "targetBlank": False,
             "url": f"/d/claude-code-session{events.suffix}?var-session=${{__value.raw}}&${{__url_time_range}}"}
     overrides = [{"matcher": {"id": "byName", "options": "Session"},
-                  "properties": [{"id": "links", "value": [link]}, {"id": "custom.width", "value": 320}]}]
+                  "properties": [{"id": "links", "value": [link]}, {"id": "custom.width", "value": 340}]}]
     units = {"Started": "dateTimeAsIso", "Cost": USD}
     columns = [(events.field("session_id"), "Session", None), ("project", "Project", None)]
-    columns += [(name, name, units.get(name, COUNT)) for name in MEASURES]
+    columns += [(events.value(name), name, units.get(name, COUNT)) for name in MEASURES]
     queries, steps = events.session_list(MEASURES, LISTED_MAX)
-    queries = [ask(query) for query in queries]
+    queries = [ask(query, ref=name) for query, name in zip(queries, MEASURES)]
     if events.suffix:
         queries[0].when = "lines"
     return table("Sessions", f"The {LISTED_MAX} dearest; a click on one opens its story. {LIST_PRICE}", queries, columns,
