@@ -25,8 +25,8 @@ const EXPORT_MS: i64 = 10_000;
 
 const METRIC: &str = "claude_code_cost_usage_USD_total";
 
-/// What plain `increase()` may be off.
-const INCREASE_TOLERANCE: f64 = 0.02;
+/// What plain `increase()` over an hour or more may be off.
+const INCREASE_TOLERANCE: f64 = 0.002;
 
 /// Dollars are sums of binary fractions.
 const EXACT_USD: f64 = 1e-9;
@@ -163,6 +163,9 @@ fn days_with_absences() -> Result<()> {
     machine.deliver(&prometheus)?;
 
     let (now_ms, total) = (machine.now_ms, machine.cost_usd);
+    check_increase(&prometheus, now_ms, "24h", total - before[2])?;
+    check_increase(&prometheus, now_ms, "3d", total - before[0])?;
+    check_increase(&prometheus, now_ms, "7d", total - before[0])?;
     check_recipe(&prometheus, now_ms, "24h", total - before[2])?;
     check_recipe(&prometheus, now_ms, "3d", total - before[0])?;
     check_recipe(&prometheus, now_ms, "7d", total - before[0])?;
@@ -175,6 +178,7 @@ fn days_with_absences() -> Result<()> {
 fn check_increase(prometheus: &Prometheus, at_ms: i64, window: &str, spent: f64) -> Result<()> {
     let found = ask(prometheus, at_ms, &format!("sum(increase({METRIC}[{window}]))"))?;
     let off = (found / spent - 1.0).abs();
+    println!("increase over {window}: off by {:.3} %", off * 100.0);
     ensure!(off <= INCREASE_TOLERANCE, "increase over {window}: {found} instead of {spent}");
     Ok(())
 }
