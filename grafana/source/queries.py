@@ -207,9 +207,7 @@ class LogQL(Events):
 
     def lines(self, events, template):
         """Log lines; `template` is (event, Go text) of each event."""
-        stream = self.everything()
-        if events:
-            stream += f' | event_name=~"{"|".join(events)}"'
+        stream = self.where(event=events) if events else self.everything()
         cases = "{{else if ".join(
             f'eq .event_name "{event}"}}}}{text.replace(USD, USD_ROUNDED)}' for event, text in template
         )
@@ -339,11 +337,9 @@ class LogsQL(Events):
         return f"{self.where(**where)} {bounds} | stats count() as value"
 
     def lines(self, events, template):
-        filters = [self.stream()]
-        if events:
-            filters.append(f'event.name:in({", ".join(events)})')
+        stream = self.where(event=events) if events else self.stream()
         texts = [f'format if (event.name:="{event}") "{logsql_text(text)}" as _msg' for event, text in template]
-        return " | ".join([" ".join(filters), *texts])
+        return " | ".join([stream, *texts])
 
     def of_session(self, query):
         return query.replace(f" {FIELD_USER}", ' session.id:="$session"').replace(f" {FIELD_MODEL}", "")

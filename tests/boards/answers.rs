@@ -33,15 +33,18 @@ impl Seen {
     ) -> Result<()> {
         if is_all || truth.is_some() {
             let shown = truth.map_or_else(String::new, |it| format!("{it:.6}"));
-            let lines = format!("{} lines", found.rows);
-            let value = found.sum.map_or(lines, |it| format!("{it:.6}"));
+            let value = match found.lines {
+                Some(lines) => format!("{lines} lines"),
+                None => format!("{:.6}", found.sum),
+            };
             writeln!(self.table, "{title:<72} {value:>18} {shown:>18}")?;
         }
         let asked = &found.asked;
         if is_all && found.rows == 0 {
             self.wrong.push(format!("{title} is empty: {asked}"));
         }
-        if let (Some(truth), Some(value)) = (truth, found.sum)
+        let value = found.lines.map_or(found.sum, f64::from);
+        if let Some(truth) = truth
             && (value - truth).abs() > EXACT * truth.abs().max(1.0)
         {
             self.wrong.push(format!("{title} is {value}, not {truth}: {asked}"));
@@ -53,14 +56,17 @@ impl Seen {
 pub struct Found {
     pub asked: String,
     pub rows: usize,
-    /// Of all values; `None` for lines.
-    pub sum: Option<f64>,
+    /// Of all values.
+    pub sum: f64,
+    /// `None` for numbers.
+    pub lines: Option<u32>,
 }
 
 impl Found {
     pub fn read(body: &str, is_lines: bool, asked: String) -> Result<Self> {
         if is_lines {
-            return Ok(Self { asked, rows: body.lines().count(), sum: None });
+            let rows = body.lines().count();
+            return Ok(Self { asked, rows, sum: 0.0, lines: Some(u32::try_from(rows)?) });
         }
         let answer: Value = serde_json::from_str(body)?;
         let rows = answer["data"]["result"].as_array().context("no result")?;
@@ -71,9 +77,13 @@ impl Found {
                 .chain(Some(row["value"].clone()).filter(Value::is_array))
                 .collect::<Vec<_>>()
         };
+        if is_streams {
+            let lines = u32::try_from(rows.iter().flat_map(values).count())?;
+            return Ok(Self { asked, rows: rows.len(), sum: 0.0, lines: Some(lines) });
+        }
         let numbers =
             rows.iter().flat_map(values).filter_map(|it| it[1].as_str()?.parse::<f64>().ok());
-        let sum = (!is_streams).then(|| numbers.filter(|it| it.is_finite()).sum());
-        Ok(Self { asked, rows: rows.len(), sum })
+        let sum = numbers.filter(|it| it.is_finite()).sum();
+        Ok(Self { asked, rows: rows.len(), sum, lines: None })
     }
 }

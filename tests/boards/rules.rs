@@ -35,7 +35,7 @@ pub fn vmalert() -> Result<()> {
         let query = "sum(last_over_time(claude_code:cost_usd:growth30d[5m]))";
         let (status, body) = http::get(&database.url("/api/v1/query"), &[("query", query)])?;
         ensure!(status == 200, "{status}: {body}");
-        let found = Found::read(&body, false, query.to_owned())?.sum.unwrap_or_default();
+        let found = Found::read(&body, false, query.to_owned())?.sum;
         ensure!((found - truth).abs() < EXACT * truth, "{query} is {found}, not {truth}");
         Ok(())
     })
@@ -63,7 +63,7 @@ impl Asker {
                 ensure!(found.rows > 0, "{name} is empty: {query}");
             }
             if name == "claude_code:cost_usd:growth30d" {
-                let sum = found.sum.unwrap_or_default();
+                let sum = found.sum;
                 ensure!((sum - truth).abs() < EXACT * truth, "{name} is {sum}, not {truth}");
             }
             let is_of_failing = found.asked.contains("backlog_oldest_seconds");
@@ -86,7 +86,7 @@ impl Asker {
             let found = self.value(loki, "/loki/api/v1/query", &expr.replace("[1m]", "[14d]"))?;
             #[expect(clippy::cast_precision_loss, reason = "counts of a fortnight")]
             let truth = truth as f64;
-            ensure!(found.sum == Some(truth), "{expr} is {:?}, not {truth}", found.sum);
+            ensure!(found.sum == truth, "{expr} is {}, not {truth}", found.sum);
         }
         Ok(())
     }
