@@ -14,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// What is kept of an answer. More is read and dropped, so that it does not wait for a reader.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// What is read of a pipe before the clock is looked at again: no pipe holds more at one time, unless root
+/// made it so, and one that is filled as fast as it is read would never be empty.
+const LOOK_BYTES_MAX: usize = 1 << 20;
 /// Between two looks whether it has ended, while it says nothing.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -75,13 +78,14 @@ impl<P: Read + AsFd> Pipe<P> {
     }
 
     fn read_what_is_there(&mut self) {
-        let mut part = [0; 8192];
-        while let Some(pipe) = &mut self.open {
+        let (mut part, mut read) = ([0; 8192], 0);
+        while let Some(pipe) = self.open.as_mut().filter(|_| read < LOOK_BYTES_MAX) {
             match pipe.read(&mut part) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(0) | Err(_) => self.open = None,
                 Ok(length) => {
+                    read += length;
                     let room = OUTPUT_BYTES_MAX - self.kept.len();
                     self.kept.extend_from_slice(&part[..length.min(room)]);
                 }
@@ -156,5 +160,16 @@ mod tests {
     fn one_that_never_stops_talking_is_heard_to_a_limit() {
         let said = sh("yes | head -c 3000000; yes | head -c 3000000 >&2", LONG).unwrap();
         assert_eq!(said.len(), OUTPUT_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_pipe_that_is_never_empty_keeps_nobody_from_the_clock() {
+        let zeros = std::fs::File::open("/dev/zero").unwrap();
+        let mut pipe = Pipe { open: Some(zeros), kept: Vec::new() };
+        pipe.read_what_is_there();
+        assert!(pipe.open.is_some());
+        assert_eq!(pipe.kept.len(), OUTPUT_BYTES_MAX);
+        let endless = sh("cat /dev/zero & cat /dev/zero", Duration::from_millis(200));
+        assert!(matches!(endless, Err(Unanswered::TimedOut(_))), "{endless:?}");
     }
 }
