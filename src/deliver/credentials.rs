@@ -20,7 +20,7 @@ use crate::subprocess::{self, Unanswered};
 /// Longest that a `token_command` may run.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const COMMAND_TOKEN_KEPT: Duration = Duration::from_mins(5);
-/// Longest token or password.
+/// Longest token or password in a file.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What goes into the `Authorization` header.
